@@ -1,0 +1,11 @@
+//! xrun runs training experiments that one TOML file declares, and says why they scale or not.
+
+pub mod terms;
+pub mod units;
+
+pub mod plan;
+pub mod protocol;
+pub mod spec;
+pub mod worker;
+
+pub mod table;

@@ -1,0 +1,123 @@
+//! What the harness and a worker say to each other: a [`Job`] and [`Command`]s down, [`Event`]s up,
+//! one JSON document a line. Knows neither files nor processes.
+
+use crate::spec::settings::Settings;
+use crate::terms::Phase;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Version of everything in this file. Both sides must have the same.
+pub const VERSION: u32 = 1;
+
+/// No event line is longer, since some launchers tear longer ones.
+pub const MAX_EVENT_BYTES: usize = 1000;
+
+/// The first line on a worker's stdin: all that it knows of the experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub protocol: u32,
+    /// This worker's number from 0.
+    pub rank: usize,
+    /// How many workers the cell has.
+    pub world_size: usize,
+    pub settings: Settings,
+    /// One per replica, in replica order.
+    pub devices: Vec<DeviceJob>,
+    /// Where generated input files are kept between repeats.
+    pub cache: PathBuf,
+}
+
+/// Where one replica lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum DeviceJob {
+    /// One pinned thread for each of these logical CPUs.
+    Cpu {
+        cores: Vec<usize>,
+    },
+    Cuda {
+        uuid: String,
+    },
+}
+
+/// Later lines on stdin. The end of stdin means that the harness is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum Command {
+    /// Every role is ready: connect to these addresses and train.
+    Start { peers: Vec<String> },
+}
+
+/// One line on a worker's stdout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// Everything is built and bound; input pipelines may be filling.
+    Ready {
+        protocol: u32,
+        program: String,
+        address: Option<String>,
+    },
+    /// Steps done so far, warm-up included, of replica 0; for live progress only.
+    Progress { steps: u64 },
+    /// Consecutive measured steps of one replica. Sent after the clock has stopped.
+    Step(StepWindow),
+    /// What one replica proves about itself.
+    Replica(ReplicaReport),
+    /// The last event of a worker that did its work.
+    Finished(WorkerReport),
+    /// The last event of one that did not.
+    Failed { reason: String },
+}
+
+/// Times of `steps` consecutive steps of one replica, in seconds in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepWindow {
+    /// The replica's number within its worker.
+    pub replica: usize,
+    /// Number of the window's first step from 0, counted after warm-up.
+    pub first_step: u64,
+    pub steps: u64,
+    pub seconds: f64,
+    /// In the order of [`Phase`]; what is left of `seconds` belongs to no phase.
+    pub phases: [f64; Phase::COUNT],
+}
+
+/// Evidence of one replica.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaReport {
+    pub replica: usize,
+    /// Examples of measured steps.
+    pub examples: u64,
+    /// Logical CPUs that its threads were bound to, read back from the kernel.
+    pub cores: Vec<usize>,
+    /// Loss of the first step of all, warm-up included, and of the last; none for the null model.
+    pub first_loss: Option<f64>,
+    pub last_loss: Option<f64>,
+    /// Sum of all bytes of all labels that it trained on: input that was really read.
+    pub input_checksum: u64,
+    /// Hash of all parameters in name order after the last step.
+    pub parameter_digest: Option<String>,
+}
+
+/// Evidence and totals of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerReport {
+    /// Measured steps.
+    pub steps: u64,
+    /// From the start of the first measured step to the end of the last, over all replicas.
+    pub elapsed_seconds: f64,
+    /// From `Start` to the start of the first step, prefill apart.
+    pub startup_seconds: f64,
+    /// Filling the shuffle buffers of host pipelines.
+    pub prefill_seconds: f64,
+    /// The first step of all, slowest replica.
+    pub first_step_seconds: f64,
+    /// Bytes of gradients and parameters that crossed from one replica to another, or to the host.
+    pub exchanged_bytes: u64,
+    pub peak_memory_bytes: u64,
+    /// Processor time of the whole process, all threads, user and system.
+    pub cpu_seconds: f64,
+    /// The algorithm that ran, for models with convolutions.
+    pub convolution: Option<String>,
+}

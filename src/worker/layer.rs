@@ -1,0 +1,1 @@
+//! Custom operations with their gradients.
