@@ -1,5 +1,6 @@
 //! xrun runs training experiments that one TOML file declares, and says why they scale or not.
 
+pub mod stats;
 pub mod terms;
 pub mod units;
 

@@ -1,9 +1,33 @@
-//! Rows: what a repeat leaves behind. Appended and flushed one by one, and read back by header name.
+//! In: the [`RepeatRow`] and [`SampleRow`]s of one repeat after the other. Out: `repeats.csv` and
+//! `samples.csv` in a result folder, from which the same rows are read back by header name, whatever
+//! interrupted the writing. Knows no settings by name, plans nothing and runs nothing.
+//!
+//! [`Journal`] is the folder open for writing; [`read_repeats`] and [`visit_samples`] read it;
+//! [`resume`] says what is left to measure, [`references`] what others measured before.
+
+mod append;
+mod columns;
+mod csv;
+mod error;
+mod field;
+pub mod journal;
+pub mod lock;
+mod marker;
+pub mod references;
+pub mod resume;
+mod samples;
+
+pub use csv::{is_reserved, read_repeats};
+pub use error::TableError;
+pub use journal::{Journal, Opening};
+pub use lock::MachineLock;
+pub use samples::{SampleView, visit_samples};
 
 use crate::terms::{Mark, Outcome, Phase};
 use std::collections::BTreeMap;
 
-/// A row's key. Numbers are never reused within a result folder.
+/// A row's key. Numbers are never reused within a result folder. The cell's id is of ASCII letters
+/// and digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     pub run: u32,
@@ -15,6 +39,7 @@ pub struct Key {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RepeatRow {
     pub key: Key,
+    /// The pass over all cells that it belongs to, from 1; 0 for a skipped cell, which ran in none.
     pub block: u32,
     /// Place of the repeat within its block, from 1.
     pub position: u32,
@@ -32,6 +57,36 @@ pub struct RepeatRow {
     pub resolved: Resolved,
     pub measured: Option<Measured>,
     pub provenance: Provenance,
+}
+
+impl RepeatRow {
+    /// A row of nothing but an outcome.
+    pub(crate) fn blank(outcome: Outcome) -> Self {
+        Self {
+            key: Key {
+                run: 0,
+                cell: String::new(),
+                repeat: 0,
+            },
+            block: 0,
+            position: 0,
+            label: String::new(),
+            started_at: String::new(),
+            outcome,
+            reason: String::new(),
+            marks: Vec::new(),
+            axis_labels: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            resolved: Resolved::default(),
+            measured: None,
+            provenance: Provenance::default(),
+        }
+    }
+
+    /// True where its figures may be compared: it completed with the present program and plan.
+    pub fn counts(&self) -> bool {
+        self.outcome == Outcome::Completed && !self.marks.contains(&Mark::Stale)
+    }
 }
 
 /// What the machine made of the declared settings.
@@ -91,6 +146,8 @@ pub struct Provenance {
     /// Of the experiment's repository, with `+` where it had changes.
     pub git_revision: String,
     pub load_average: f64,
+    /// Tells runs of the same number in different checkouts apart. [`Journal::append`] fills it in.
+    pub run_token: String,
 }
 
 /// One line of `samples.csv`.

@@ -1,0 +1,159 @@
+//! In: nothing. Out: the fixed columns of `repeats.csv`, each with the place in a
+//! [`RepeatRow`] that it stands for. One list serves writing, reading and the order of the header.
+//! Knows neither settings nor axes: their columns come from the caller.
+
+use super::RepeatRow;
+use super::field::Field;
+use crate::terms::Phase;
+
+/// One column that every table of repeats has.
+pub(super) struct Column {
+    pub name: &'static str,
+    /// True where a row without it is no row.
+    pub required: bool,
+    pub write: fn(&RepeatRow, &mut String),
+    /// Puts the meaning of a field into the row; the error says what stands there and what may.
+    pub read: fn(&mut RepeatRow, &str) -> Result<(), String>,
+}
+
+/// A column of a value that every row has.
+macro_rules! of_row {
+    ($name:literal, $required:literal, $($place:tt)+) => {
+        Column {
+            name: $name,
+            required: $required,
+            write: |row, out| row.$($place)+.write(out),
+            read: |row, text| { row.$($place)+ = Field::read(text)?; Ok(()) },
+        }
+    };
+}
+
+/// A column of a value that only a repeat with figures has: empty in other rows.
+macro_rules! of_measured {
+    ($name:literal, $($place:tt)+) => {
+        Column {
+            name: $name,
+            required: false,
+            write: |row, out| {
+                if let Some(measured) = &row.measured { measured.$($place)+.write(out) }
+            },
+            read: |row, text| {
+                if !text.is_empty() {
+                    row.measured.get_or_insert_default().$($place)+ = Field::read(text)?;
+                }
+                Ok(())
+            },
+        }
+    };
+}
+
+/// Columns that stand before the settings: what a reader of the file looks for first.
+pub(super) const LEADING: &[Column] = &[
+    of_row!("run", true, key.run),
+    of_row!("cell", true, key.cell),
+    of_row!("repeat", true, key.repeat),
+    of_row!("block", false, block),
+    of_row!("position", false, position),
+    of_row!("label", false, label),
+    of_row!("outcome", true, outcome),
+    of_row!("reason", false, reason),
+    of_row!("marks", false, marks),
+    of_row!("started_at", false, started_at),
+    of_measured!(
+        "throughput_examples_per_second",
+        throughput_examples_per_second
+    ),
+    of_measured!("step_seconds_median", step_seconds_median),
+    of_measured!("step_seconds_mad", step_seconds_mad),
+    of_measured!("step_seconds_min", step_seconds_min),
+    of_measured!("step_seconds_max", step_seconds_max),
+    of_measured!("step_seconds_mean", step_seconds_mean),
+    of_measured!(
+        "input_wait_seconds",
+        phase_seconds[Phase::InputWait as usize]
+    ),
+    of_measured!("copy_seconds", phase_seconds[Phase::Copy as usize]),
+    of_measured!("distort_seconds", phase_seconds[Phase::Distort as usize]),
+    of_measured!("forward_seconds", phase_seconds[Phase::Forward as usize]),
+    of_measured!("backward_seconds", phase_seconds[Phase::Backward as usize]),
+    of_measured!("exchange_seconds", phase_seconds[Phase::Exchange as usize]),
+    of_measured!("apply_seconds", phase_seconds[Phase::Apply as usize]),
+    of_measured!("other_seconds", other_seconds),
+];
+
+/// Columns that stand after the settings and the axes: what the machine made of them, evidence and
+/// provenance.
+pub(super) const TRAILING: &[Column] = &[
+    of_row!("device_kind", false, resolved.device_kind),
+    of_row!("replicas", false, resolved.replicas),
+    of_row!("global_batch", false, resolved.global_batch),
+    of_row!("cores", false, resolved.cores),
+    of_row!("threads_per_core", false, resolved.threads_per_core),
+    of_measured!("steps", steps),
+    of_measured!("examples", examples),
+    of_measured!("elapsed_seconds", elapsed_seconds),
+    of_measured!("first_step_seconds", first_step_seconds),
+    of_measured!("startup_seconds", startup_seconds),
+    of_measured!("prefill_seconds", prefill_seconds),
+    of_measured!("repeat_seconds", repeat_seconds),
+    of_measured!("first_loss", first_loss),
+    of_measured!("last_loss", last_loss),
+    of_measured!("parameter_digest", parameter_digest),
+    of_measured!("exchanged_bytes", exchanged_bytes),
+    of_measured!("peak_memory_bytes", peak_memory_bytes),
+    of_measured!("cpu_seconds", cpu_seconds),
+    of_measured!("convolution", convolution),
+    of_row!("machine", false, provenance.machine),
+    of_row!("xrun_version", false, provenance.xrun_version),
+    of_row!("program", false, provenance.program),
+    of_row!("git_revision", false, provenance.git_revision),
+    of_row!("load_average", false, provenance.load_average),
+    of_row!("run_token", false, provenance.run_token),
+];
+
+/// The fixed column of that name.
+pub(super) fn fixed(name: &str) -> Option<&'static Column> {
+    LEADING
+        .iter()
+        .chain(TRAILING)
+        .find(|column| column.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Measured;
+    use crate::terms::Outcome;
+    use strum::VariantArray;
+
+    #[test]
+    fn every_phase_has_the_column_of_its_name() {
+        for phase in Phase::VARIANTS {
+            let column = fixed(&format!("{}_seconds", phase.column())).unwrap();
+            let mut row = RepeatRow::blank(Outcome::Completed);
+            row.measured.get_or_insert_default().phase_seconds[*phase as usize] = 0.25;
+            let mut text = String::new();
+            (column.write)(&row, &mut text);
+            assert_eq!(text, "0.25", "{phase}");
+        }
+    }
+
+    #[test]
+    fn a_repeat_without_figures_leaves_their_columns_empty() {
+        let column = fixed("steps").unwrap();
+        let mut row = RepeatRow::blank(Outcome::Failed);
+        let mut text = String::new();
+        (column.write)(&row, &mut text);
+        assert_eq!(text, "");
+        (column.read)(&mut row, "").unwrap();
+        assert_eq!(row.measured, None);
+        (column.read)(&mut row, "7").unwrap();
+        assert_eq!(
+            row.measured,
+            Some(Measured {
+                steps: 7,
+                ..Measured::default()
+            })
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! In: a path. Out: a lock that one process holds while it lives, or a message that says who holds it.
+//! The system drops the lock when its holder ends, however it ends. Knows no tables.
+
+use super::TableError;
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Where measurements of a whole machine meet, whoever runs them and wherever their results go.
+pub const MACHINE_LOCK: &str = "/tmp/xrun-machine.lock";
+
+const OPENING: &str = "open the lock";
+
+/// The only one who writes into a result folder, until it is dropped.
+#[derive(Debug)]
+pub(super) struct FolderLock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl FolderLock {
+    pub fn acquire(folder: &Path, purpose: &str) -> Result<Self, TableError> {
+        let path = folder.join(".lock");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
+        let file = file.map_err(TableError::io(OPENING, &path))?;
+        let advice = "wait until it is done, or choose another folder with --results";
+        lock(file, &path, folder.display().to_string(), purpose, advice).map(Self)
+    }
+}
+
+/// The only one who measures on this machine, until it is dropped: two at a time disturb each other.
+#[derive(Debug)]
+pub struct MachineLock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl MachineLock {
+    /// Takes the lock at `path`, usually [`MACHINE_LOCK`], for all users of the machine. `purpose` is
+    /// what another process is told: the name of the experiment.
+    ///
+    /// # Errors
+    /// [`TableError::Locked`] while another process measures; nothing is waited for.
+    pub fn acquire(path: &Path, purpose: &str) -> Result<Self, TableError> {
+        let advice = Some("let its owner delete it, or measure beside others with --share-machine");
+        let file = open_shared(path).map_err(TableError::io_with(OPENING, path, advice))?;
+        let advice = "wait until it is done, or measure beside it with --share-machine, \
+                      which marks the rows";
+        lock(file, path, "this machine".to_owned(), purpose, advice).map(Self)
+    }
+}
+
+/// Opens a file that users share in a folder such as `/tmp`. A file that is there is opened without
+/// `O_CREAT`, which the kernel denies for another user's file (`fs.protected_regular`).
+fn open_shared(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+    loop {
+        match options.open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match options.clone().create_new(true).mode(0o666).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(file) => {
+                // The umask took bits away that other users need.
+                file.set_permissions(Permissions::from_mode(0o666))?;
+                return Ok(file);
+            }
+        }
+    }
+}
+
+fn lock(
+    mut file: File,
+    path: &Path,
+    subject: String,
+    purpose: &str,
+    advice: &'static str,
+) -> Result<File, TableError> {
+    match file.try_lock() {
+        Ok(()) => {
+            sign(&mut file, purpose).map_err(TableError::io("write the lock", path))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => Err(TableError::Locked {
+            subject,
+            holder: holder(&mut file),
+            advice,
+        }),
+        Err(TryLockError::Error(error)) => Err(TableError::io("lock", path)(error)),
+    }
+}
+
+/// Leaves in the file who holds it, for the message of the next one.
+fn sign(file: &mut File, purpose: &str) -> io::Result<()> {
+    let since = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second())
+        .map_err(io::Error::other)?;
+    let text = format!(
+        "process {}, which measures {purpose} since {since}\n",
+        std::process::id()
+    );
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(text.as_bytes())
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(1000).read_to_string(&mut text);
+    match (read, text.lines().next()) {
+        (Ok(_), Some(line)) => line.to_owned(),
+        _ => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_one_is_told_who_holds_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("machine.lock");
+        let first = MachineLock::acquire(&path, "cifar_scaling").unwrap();
+        let message = MachineLock::acquire(&path, "smoke")
+            .unwrap_err()
+            .to_string();
+        let expected = format!(
+            "this machine is in use by process {}, which measures cifar_scaling since 20",
+            std::process::id()
+        );
+        assert!(message.starts_with(&expected), "{message}");
+        assert!(message.ends_with("which marks the rows"), "{message}");
+        drop(first);
+        MachineLock::acquire(&path, "smoke").unwrap();
+    }
+
+    #[test]
+    fn every_user_may_take_the_machine_lock_after_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("machine.lock");
+        drop(MachineLock::acquire(&path, "a").unwrap());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666);
+    }
+
+    #[test]
+    fn a_lock_never_writes_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("precious"), folder.path().join("lock"));
+        std::fs::write(&target, "precious").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let message = MachineLock::acquire(&link, "a").unwrap_err().to_string();
+        assert!(message.starts_with("cannot open the lock "), "{message}");
+        assert_eq!(std::fs::read(&target).unwrap(), b"precious");
+    }
+}
