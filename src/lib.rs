@@ -4,6 +4,9 @@ pub mod stats;
 pub mod terms;
 pub mod units;
 
+pub mod flavour;
+pub mod launch;
+pub mod machine;
 pub mod plan;
 pub mod protocol;
 pub mod spec;

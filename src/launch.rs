@@ -1,0 +1,169 @@
+//! One repeat as a set of processes. In: a [`RepeatRequest`]: settings, devices, a program. Out: a
+//! [`RepeatResult`]: what became of it, and the evidence. Knows no sweep, no file and no chart.
+//!
+//! ```text
+//! Session ── one per harness: the runtime, the guard, Ctrl-C
+//!    │ run_repeat
+//! repeat ─── handshake, deadlines, what a repeat ends with
+//!    ├─ process   one role's process: its group, environment, pipes, log
+//!    ├─ events    its output, line by line, bounded
+//!    ├─ role      what it has said so far, and whether it may say that now
+//!    ├─ evidence  whether the work was done
+//!    └─ measured  the figures of the row
+//! ```
+//!
+//! This is the only asynchronous code of the harness. The runtime has one thread, the caller's,
+//! since the parent-death signal of a worker follows the thread that started it.
+//!
+//! # Where processes run
+//!
+//! Only on this machine. Another launcher (Slurm's `srun`, MPI) needs three things and no more:
+//!
+//! 1. an argv prefix before `xrun worker`, in [`process`];
+//! 2. a placement of roles on hosts, beside [`slots`];
+//! 3. a way to kill what it started, beside [`process::Process::signal`].
+//!
+//! Pipes, handshake, deadlines and outcomes are the same for all. There is no trait for it until
+//! there is a second launcher.
+//!
+//! # What ends processes
+//!
+//! | event | how workers end | how their children end |
+//! |---|---|---|
+//! | failure of one rank | SIGKILL to the group of every rank | the same |
+//! | timeout, Ctrl-C after its grace | SIGTERM to every group, SIGKILL a moment later | the same |
+//! | second Ctrl-C | SIGKILL to every group | the same |
+//! | a worker exits | | SIGKILL to what is left of its group |
+//! | the harness dies, even by `kill -9` | parent-death signal, end of stdin | SIGKILL by the [`guard`] |
+//!
+//! A child of a worker that starts a session or a process group of its own leaves the worker's
+//! group and escapes all of this, unless it watches its own stdin or parent.
+
+mod events;
+mod evidence;
+pub mod guard;
+pub mod interrupt;
+mod measured;
+pub mod process;
+pub mod progress;
+mod repeat;
+mod role;
+pub mod slots;
+
+#[cfg(test)]
+mod fixture;
+
+use crate::flavour::Program;
+use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};
+use crate::spec::settings::Settings;
+use crate::table::Measured;
+use crate::terms::Outcome;
+use anyhow::{Context, Result};
+use guard::Guard;
+use interrupt::Interrupt;
+use slots::Slots;
+use std::path::Path;
+use tokio::runtime::{Builder, Runtime};
+
+/// What one repeat needs.
+#[derive(Clone, Copy, Debug)]
+pub struct RepeatRequest<'a> {
+    pub settings: &'a Settings,
+    pub slots: &'a Slots,
+    pub program: &'a Program,
+    /// Where workers keep generated input files between repeats.
+    pub cache: &'a Path,
+    /// stderr of rank 0 is appended to `<log>.rank0.log`, and so on; its folder is made. A log that
+    /// is empty in the end is removed.
+    pub log: &'a Path,
+}
+
+/// What became of one repeat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepeatResult {
+    pub outcome: Outcome,
+    /// One line; empty where it completed.
+    pub reason: String,
+    /// From launch to the end of the last process.
+    pub seconds: f64,
+    /// Where it completed.
+    pub measured: Option<Measured>,
+    /// By rank; empty unless every worker finished.
+    pub workers: Vec<WorkerResult>,
+}
+
+impl RepeatResult {
+    /// All timings with their rank, in the order of ranks.
+    pub fn samples(&self) -> impl Iterator<Item = (usize, StepWindow)> {
+        let of_rank = |(rank, worker): (usize, &WorkerResult)| {
+            let windows = worker.windows.clone();
+            windows.into_iter().map(move |window| (rank, window))
+        };
+        self.workers
+            .iter()
+            .enumerate()
+            .flat_map(of_rank)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+}
+
+/// What one worker that finished has told, and what the harness saw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkerResult {
+    pub windows: Vec<StepWindow>,
+    pub replicas: Vec<ReplicaReport>,
+    pub report: WorkerReport,
+    /// From `Start` to `Finished` by the harness's clock: no claim of the worker can exceed it.
+    pub wall_seconds: f64,
+}
+
+/// Something to show while a repeat runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Rank 0 has done so many steps, warm-up included.
+    Steps(u64),
+    /// The first Ctrl-C: the repeat may go on for so many seconds.
+    Stopping { grace_seconds: u64 },
+}
+
+/// The user stopped the repeat before it ended. It leaves no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// The harness's side of all processes: one per run.
+#[derive(Debug)]
+pub struct Session {
+    runtime: Runtime,
+    guard: Guard,
+    interrupt: Interrupt,
+}
+
+impl Session {
+    /// Starts the guard from `program`, which must be xrun itself.
+    ///
+    /// # Errors
+    /// Where no process can be started or the kernel has no more descriptors.
+    pub fn start(program: &Program, interrupt: Interrupt) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        Ok(Self {
+            runtime: runtime.context("starting the runtime that waits for workers")?,
+            guard: Guard::start(program).context("starting the guard of worker processes")?,
+            interrupt,
+        })
+    }
+
+    /// Runs one repeat to its end, however that comes. Blocks; `show` is called while it runs.
+    ///
+    /// # Errors
+    /// Only where the user stopped it: every other failure is an outcome.
+    pub fn run_repeat(
+        &mut self,
+        request: &RepeatRequest<'_>,
+        show: &mut dyn FnMut(Update),
+    ) -> Result<RepeatResult, Interrupted> {
+        let run = repeat::run(request, &mut self.guard, &mut self.interrupt, show);
+        self.runtime.block_on(run)
+    }
+}

@@ -1,0 +1,208 @@
+//! Whether the work was done. In: what was asked, and what every worker says of itself. Out: the
+//! first thing that does not hold together. A timing whose work was not done is worth nothing.
+
+use super::WorkerResult;
+use super::slots::Slots;
+use crate::protocol::{DeviceJob, ReplicaReport, StepWindow};
+use crate::spec::settings::Settings;
+use crate::terms::{InputSource, ModelName, Phase, Topology};
+use std::collections::BTreeSet;
+
+/// Phases are read from one clock, but sums of many floats need not be exact.
+const RELATIVE_SLACK: f64 = 0.01;
+/// Seconds between the readings of two clocks that should be one.
+const CLOCK_SLACK: f64 = 1e-3;
+/// The shortest part of the elapsed time that the steps of the busiest replica may fill, and what
+/// replicas without an exchange may start apart, in seconds.
+const FILLED_SHARE: f64 = 0.9;
+const START_SLACK: f64 = 0.05;
+/// So many labels are not all zero by chance.
+const EXAMPLES_WITH_A_LABEL: u64 = 64;
+/// After so many steps, warm-up included, a loss that has not moved was not trained.
+const STEPS_THAT_LEARN: u64 = 3;
+
+/// Checks all workers of a repeat.
+///
+/// # Errors
+/// The reason of a wrong result: which worker claims what, and what was asked or seen.
+pub fn check(settings: &Settings, slots: &Slots, workers: &[WorkerResult]) -> Result<(), String> {
+    for (rank, (worker, devices)) in workers.iter().zip(&slots.workers).enumerate() {
+        check_worker(settings, devices, worker).map_err(|claim| format!("rank {rank} {claim}"))?;
+    }
+    check_digests(settings, workers)
+}
+
+fn check_worker(
+    settings: &Settings,
+    devices: &[DeviceJob],
+    worker: &WorkerResult,
+) -> Result<(), String> {
+    let report = &worker.report;
+    if report.steps != settings.steps {
+        return Err(format!(
+            "claims {} steps of {}",
+            report.steps, settings.steps
+        ));
+    }
+    check_elapsed(report.elapsed_seconds, worker.wall_seconds)?;
+    for (number, device) in devices.iter().enumerate() {
+        let of_replica = |claim| format!("replica {number} {claim}");
+        let mut reports = worker
+            .replicas
+            .iter()
+            .filter(|report| report.replica == number);
+        let (Some(report), None) = (reports.next(), reports.next()) else {
+            return Err(of_replica("did not report once".to_owned()));
+        };
+        check_replica(settings, device, report).map_err(of_replica)?;
+        check_windows(settings.steps, windows_of(worker, number)).map_err(of_replica)?;
+    }
+    check_filled(worker, devices.len())
+}
+
+fn check_elapsed(elapsed: f64, wall: f64) -> Result<(), String> {
+    if !(elapsed.is_finite() && elapsed > 0.0) {
+        return Err(format!("claims {elapsed} s for its steps"));
+    }
+    if elapsed > wall + CLOCK_SLACK {
+        return Err(format!(
+            "claims {elapsed:.6} s for its steps, of which the harness saw {wall:.6} s pass"
+        ));
+    }
+    Ok(())
+}
+
+fn check_replica(
+    settings: &Settings,
+    device: &DeviceJob,
+    report: &ReplicaReport,
+) -> Result<(), String> {
+    let examples = settings.steps * settings.local_batch as u64;
+    if report.examples != examples {
+        return Err(format!(
+            "trained on {} examples of {examples}",
+            report.examples
+        ));
+    }
+    if let DeviceJob::Cpu { cores } = device
+        && set(cores) != set(&report.cores)
+    {
+        return Err(format!(
+            "ran on cores {:?} instead of {cores:?}",
+            report.cores
+        ));
+    }
+    let labelled = matches!(
+        settings.input_source,
+        InputSource::Cifar10 | InputSource::Generated
+    );
+    if labelled && report.input_checksum == 0 && examples >= EXAMPLES_WITH_A_LABEL {
+        return Err("read no labels".to_owned());
+    }
+    if settings.model == ModelName::None {
+        Ok(())
+    } else {
+        check_losses(settings, report)
+    }
+}
+
+fn set(cores: &[usize]) -> BTreeSet<usize> {
+    cores.iter().copied().collect()
+}
+
+fn check_losses(settings: &Settings, report: &ReplicaReport) -> Result<(), String> {
+    let (Some(first), Some(last)) = (report.first_loss, report.last_loss) else {
+        return Err("reported no loss".to_owned());
+    };
+    if !first.is_finite() || !last.is_finite() {
+        return Err(format!("ended with loss {last} from {first}"));
+    }
+    if first == last && settings.warmup_steps + settings.steps >= STEPS_THAT_LEARN {
+        return Err(format!("did not learn: its loss stayed {first}"));
+    }
+    Ok(())
+}
+
+fn windows_of(worker: &WorkerResult, replica: usize) -> impl Iterator<Item = &StepWindow> {
+    worker
+        .windows
+        .iter()
+        .filter(move |window| window.replica == replica)
+}
+
+/// Windows must follow each other without a gap and hold their phases.
+fn check_windows<'a>(
+    steps: u64,
+    windows: impl Iterator<Item = &'a StepWindow>,
+) -> Result<(), String> {
+    let mut next = 0;
+    for window in windows {
+        let step = window.first_step;
+        if step != next || window.steps == 0 {
+            return Err(format!("sent step {step} where step {next} was due"));
+        }
+        next += window.steps;
+        let parts = window.phases.iter().chain([&window.seconds]);
+        if !parts.clone().all(|part| part.is_finite() && *part >= 0.0) {
+            return Err(format!("claims impossible times for step {step}"));
+        }
+        let phases: f64 = window.phases.iter().sum();
+        if phases > window.seconds * (1.0 + RELATIVE_SLACK) {
+            let (seconds, count) = (window.seconds, Phase::COUNT);
+            return Err(format!(
+                "fills {seconds} s of step {step} with {count} phases of {phases} s"
+            ));
+        }
+    }
+    if next == steps {
+        Ok(())
+    } else {
+        Err(format!("sent times of {next} steps of {steps}"))
+    }
+}
+
+/// All replicas' steps lie within the elapsed time, and those of the busiest fill it.
+fn check_filled(worker: &WorkerResult, replicas: usize) -> Result<(), String> {
+    let elapsed = worker.report.elapsed_seconds;
+    let sum = |replica| {
+        windows_of(worker, replica)
+            .map(|window| window.seconds)
+            .sum::<f64>()
+    };
+    let busiest = (0..replicas).map(sum).fold(0.0, f64::max);
+    let most = elapsed * (1.0 + RELATIVE_SLACK) + CLOCK_SLACK;
+    let least = elapsed * FILLED_SHARE - START_SLACK;
+    if (least..=most).contains(&busiest) {
+        return Ok(());
+    }
+    Err(format!(
+        "claims {elapsed:.6} s for steps that took {busiest:.6} s"
+    ))
+}
+
+/// Replicas that exchange gradients end with the same parameters.
+fn check_digests(settings: &Settings, workers: &[WorkerResult]) -> Result<(), String> {
+    let exchanged = matches!(
+        settings.topology,
+        Topology::Replicated | Topology::AllReduce
+    );
+    if !exchanged || settings.model == ModelName::None {
+        return Ok(());
+    }
+    let replicas = workers.iter().flat_map(|worker| &worker.replicas);
+    let digests: BTreeSet<_> = replicas
+        .map(|report| report.parameter_digest.as_deref())
+        .collect();
+    if digests.contains(&None) {
+        return Err("a replica reported no digest of its parameters".to_owned());
+    }
+    match digests.len() {
+        1 => Ok(()),
+        different => Err(format!(
+            "replicas ended with {different} different sets of parameters"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! The figures of a row. In: what all workers of a completed repeat measured. Out: [`Measured`].
+//! Pure; believes what it is given, which [`evidence`](super::evidence) has checked.
+
+use super::WorkerResult;
+use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};
+use crate::spec::settings::Settings;
+use crate::table::Measured;
+use crate::terms::Phase;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Makes a median absolute deviation an estimate of a normal distribution's standard deviation.
+const MAD_SCALE: f64 = 1.4826;
+
+/// Figures of all workers together; `repeat_seconds` is from launch to the end of the last process.
+pub fn measure(settings: &Settings, workers: &[WorkerResult], repeat_seconds: f64) -> Measured {
+    let steps = step_seconds(workers);
+    let (median, mad) = median_and_mad(&steps);
+    let (mean, phases) = mean_step(workers);
+    let elapsed = greatest(workers, |report| report.elapsed_seconds);
+    let examples = replicas(workers).map(|report| report.examples).sum();
+    Measured {
+        steps: settings.steps,
+        examples,
+        elapsed_seconds: elapsed,
+        throughput_examples_per_second: examples as f64 / elapsed,
+        step_seconds_median: median,
+        step_seconds_mad: mad,
+        step_seconds_min: steps.iter().copied().fold(f64::INFINITY, f64::min),
+        step_seconds_max: steps.iter().copied().fold(0.0, f64::max),
+        step_seconds_mean: mean,
+        phase_seconds: phases,
+        other_seconds: (mean - phases.iter().sum::<f64>()).max(0.0),
+        first_step_seconds: greatest(workers, |report| report.first_step_seconds),
+        startup_seconds: greatest(workers, |report| report.startup_seconds),
+        prefill_seconds: greatest(workers, |report| report.prefill_seconds),
+        repeat_seconds,
+        first_loss: mean_loss(workers, |report| report.first_loss),
+        last_loss: mean_loss(workers, |report| report.last_loss),
+        parameter_digest: digests(workers),
+        exchanged_bytes: sum(workers, |report| report.exchanged_bytes),
+        peak_memory_bytes: sum(workers, |report| report.peak_memory_bytes),
+        cpu_seconds: workers.iter().map(|worker| worker.report.cpu_seconds).sum(),
+        convolution: workers[0].report.convolution.clone().unwrap_or_default(),
+    }
+}
+
+fn replicas(workers: &[WorkerResult]) -> impl Iterator<Item = &ReplicaReport> {
+    workers.iter().flat_map(|worker| &worker.replicas)
+}
+
+fn windows(workers: &[WorkerResult]) -> impl Iterator<Item = &StepWindow> {
+    workers.iter().flat_map(|worker| &worker.windows)
+}
+
+/// Seconds of each step, or of the mean step of each window: those of the slowest replica.
+fn step_seconds(workers: &[WorkerResult]) -> Vec<f64> {
+    let mut slowest = BTreeMap::<u64, f64>::new();
+    for window in windows(workers) {
+        let seconds = window.seconds / window.steps as f64;
+        let step = slowest.entry(window.first_step).or_default();
+        *step = step.max(seconds);
+    }
+    slowest.into_values().collect()
+}
+
+/// The median and the scaled median absolute deviation; zeros for no values.
+fn median_and_mad(values: &[f64]) -> (f64, f64) {
+    let centre = median(values.to_vec());
+    let deviations = values.iter().map(|value| (value - centre).abs()).collect();
+    (centre, MAD_SCALE * median(deviations))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => 0.0,
+        odd if odd % 2 == 1 => values[middle],
+        _ => (values[middle - 1] + values[middle]) / 2.0,
+    }
+}
+
+/// Seconds of the mean step over all replicas, and of each of its phases.
+fn mean_step(workers: &[WorkerResult]) -> (f64, [f64; Phase::COUNT]) {
+    let (mut steps, mut seconds, mut phases) = (0, 0.0, [0.0; Phase::COUNT]);
+    for window in windows(workers) {
+        steps += window.steps;
+        seconds += window.seconds;
+        phases
+            .iter_mut()
+            .zip(window.phases)
+            .for_each(|(sum, phase)| *sum += phase);
+    }
+    let steps = steps as f64;
+    (seconds / steps, phases.map(|sum| sum / steps))
+}
+
+fn greatest(workers: &[WorkerResult], of: impl Fn(&WorkerReport) -> f64) -> f64 {
+    workers
+        .iter()
+        .map(|worker| of(&worker.report))
+        .fold(0.0, f64::max)
+}
+
+fn sum(workers: &[WorkerResult], of: impl Fn(&WorkerReport) -> u64) -> u64 {
+    workers.iter().map(|worker| of(&worker.report)).sum()
+}
+
+/// The mean over replicas; none for a model without a loss.
+fn mean_loss(workers: &[WorkerResult], of: impl Fn(&ReplicaReport) -> Option<f64>) -> Option<f64> {
+    let losses: Vec<f64> = replicas(workers).filter_map(of).collect();
+    (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
+}
+
+/// Every different digest, joined by `|`.
+fn digests(workers: &[WorkerResult]) -> String {
+    let reported = replicas(workers).filter_map(|report| report.parameter_digest.as_deref());
+    reported
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect::<Vec<_>>()
+        .join("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::fixture::{honest, pair};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_synchronous_step_takes_as_long_as_its_slowest_replica() {
+        let (settings, _) = pair();
+        let mut second = honest();
+        second.windows[2].seconds = 9.0;
+        second.report.elapsed_seconds = 20.0;
+        second.replicas[0].parameter_digest = Some("d2".into());
+        let measured = measure(&settings, &[honest(), second], 30.0);
+        assert_eq!(measured.examples, 4 * 32);
+        assert_eq!(measured.throughput_examples_per_second, 128.0 / 20.0);
+        let steps = (
+            measured.step_seconds_min,
+            measured.step_seconds_median,
+            measured.step_seconds_max,
+        );
+        assert_eq!(steps, (1.0, 3.0, 9.0));
+        // Deviations from 3 are 2, 1, 6 and 1.
+        assert_eq!(measured.step_seconds_mad, 1.4826 * 1.5);
+        assert_eq!(measured.step_seconds_mean, (4.0 * 10.0 + 6.0) / 16.0);
+        assert_eq!(
+            measured.phase_seconds[Phase::Forward as usize],
+            4.0 * 5.0 / 16.0
+        );
+        assert_eq!(
+            (measured.first_loss, measured.last_loss),
+            (Some(2.5), Some(1.5))
+        );
+        assert_eq!(measured.parameter_digest, "d1|d2");
+        assert_eq!(
+            (measured.exchanged_bytes, measured.cpu_seconds),
+            (2000, 40.0)
+        );
+    }
+
+    #[test]
+    fn a_window_of_several_steps_counts_by_its_mean_step() {
+        let (settings, _) = pair();
+        let mut worker = honest();
+        let window = StepWindow {
+            steps: 4,
+            seconds: 10.0,
+            ..worker.windows[0]
+        };
+        worker.windows = vec![
+            window,
+            StepWindow {
+                replica: 1,
+                ..window
+            },
+        ];
+        let measured = measure(&settings, &[worker], 1.0);
+        assert_eq!(
+            (measured.step_seconds_median, measured.step_seconds_mean),
+            (2.5, 2.5)
+        );
+        assert_eq!(measured.step_seconds_mad, 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn phases_and_the_rest_sum_to_the_step(
+            shares in prop::collection::vec((0.001f64..10.0, prop::array::uniform7(0.0f64..0.14)), 1..20),
+        ) {
+            let (settings, _) = pair();
+            let mut worker = honest();
+            worker.windows = shares.iter().enumerate().map(|(step, (seconds, shares))| StepWindow {
+                replica: 0,
+                first_step: step as u64,
+                steps: 1,
+                seconds: *seconds,
+                phases: shares.map(|share| share * seconds),
+            }).collect();
+            let measured = measure(&settings, &[worker], 1.0);
+            let parts = measured.phase_seconds.iter().sum::<f64>() + measured.other_seconds;
+            prop_assert!((parts - measured.step_seconds_mean).abs() < 1e-9);
+            prop_assert!(measured.step_seconds_min <= measured.step_seconds_median);
+            prop_assert!(measured.step_seconds_median <= measured.step_seconds_max);
+        }
+    }
+}

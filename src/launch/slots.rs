@@ -1,0 +1,162 @@
+//! Which device each replica gets. In: the settings of a cell and a machine. Out: [`Slots`], or in
+//! plain words why the machine cannot run the cell. Starts nothing; looks at no file but whether
+//! those of a data set are there.
+
+use crate::machine::Machine;
+use crate::protocol::DeviceJob;
+use crate::spec::settings::Settings;
+use crate::terms::{DeviceKind, InputSource, Pipelines, Placement, Topology};
+use std::path::{Path, PathBuf};
+
+/// The devices of one cell on one machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slots {
+    /// By rank: one device per replica.
+    pub workers: Vec<Vec<DeviceJob>>,
+    /// What `auto` came to.
+    pub device_kind: DeviceKind,
+    /// Over all workers.
+    pub replicas: usize,
+    /// Logical CPUs of each replica: `0,1|2,3`.
+    pub cores: String,
+    /// Runnable threads of the cell, input threads included, for each core of the machine.
+    pub threads_per_core: f64,
+    /// True where replicas have to share cores.
+    pub oversubscribed: bool,
+}
+
+/// Gives every replica of a cell its device.
+///
+/// # Errors
+/// What the cell needs and the machine has not: the reason of a skipped cell.
+pub fn assign(settings: &Settings, machine: &Machine) -> Result<Slots, String> {
+    input_files_are_there(settings)?;
+    match resolve(settings.device_kind, machine) {
+        DeviceKind::Cuda => Err(no_gpu(machine)),
+        _ => assign_cores(settings, machine),
+    }
+}
+
+/// How many workers a cell has.
+pub fn world_size(settings: &Settings) -> usize {
+    match settings.topology {
+        Topology::Single | Topology::Replicated => 1,
+        Topology::Independent | Topology::AllReduce | Topology::ParameterServer => settings.workers,
+    }
+}
+
+/// A machine with GPUs never falls back to its CPU by itself.
+fn resolve(kind: DeviceKind, machine: &Machine) -> DeviceKind {
+    match kind {
+        DeviceKind::Auto if machine.gpus.is_empty() => DeviceKind::Cpu,
+        DeviceKind::Auto => DeviceKind::Cuda,
+        declared => declared,
+    }
+}
+
+fn no_gpu(machine: &Machine) -> String {
+    if machine.gpus.is_empty() {
+        return format!("no GPU found by NVML: {}", machine.gpu_message);
+    }
+    "running on a GPU is not built into this version: set devices.kind = \"cpu\" to run on the CPU"
+        .to_owned()
+}
+
+fn assign_cores(settings: &Settings, machine: &Machine) -> Result<Slots, String> {
+    let workers = world_size(settings);
+    let replicas = workers * settings.devices_per_worker;
+    let needed = replicas * settings.device_threads;
+    let oversubscribed = needed > machine.cores.len();
+    if oversubscribed && !settings.oversubscribe {
+        return Err(too_few_cores(settings, replicas, machine));
+    }
+    // Whole cores first, each by its first logical CPU; then again from the start.
+    let mut cpus = machine.cores.iter().map(|core| core[0]).cycle();
+    let mut device = || cpus.by_ref().take(settings.device_threads).collect();
+    let sets: Vec<Vec<usize>> = (0..replicas).map(|_| device()).collect();
+    Ok(Slots {
+        device_kind: DeviceKind::Cpu,
+        replicas,
+        cores: cores_text(&sets),
+        threads_per_core: runnable_threads(settings, workers) as f64 / machine.cores.len() as f64,
+        oversubscribed,
+        workers: sets
+            .chunks(settings.devices_per_worker)
+            .map(devices)
+            .collect(),
+    })
+}
+
+fn devices(sets: &[Vec<usize>]) -> Vec<DeviceJob> {
+    let device = |cores: &Vec<usize>| DeviceJob::Cpu {
+        cores: cores.clone(),
+    };
+    sets.iter().map(device).collect()
+}
+
+fn cores_text(sets: &[Vec<usize>]) -> String {
+    let list = |cores: &Vec<usize>| {
+        cores
+            .iter()
+            .map(usize::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    sets.iter().map(list).collect::<Vec<_>>().join("|")
+}
+
+fn too_few_cores(settings: &Settings, replicas: usize, machine: &Machine) -> String {
+    let threads = settings.device_threads;
+    format!(
+        "needs {} for {} of {}; this machine has {}: \
+         set devices.oversubscribe = true to run it anyway, marked",
+        counted(replicas * threads, "core"),
+        counted(replicas, "CPU device"),
+        counted(threads, "thread"),
+        machine.cores_text(),
+    )
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Threads that can run at the same time: those of the replicas, and those that decode and distort
+/// on the host ahead of the step.
+fn runnable_threads(settings: &Settings, workers: usize) -> usize {
+    let replicas = workers * settings.devices_per_worker;
+    let distorted = matches!(
+        settings.input_source,
+        InputSource::Cifar10 | InputSource::Generated
+    );
+    let pipelines = match settings.pipelines {
+        _ if !distorted || settings.input_placement == Placement::Device => 0,
+        Pipelines::PerReplica => replicas,
+        Pipelines::Shared => workers,
+    };
+    replicas * settings.device_threads + pipelines * settings.input_threads
+}
+
+/// The five training files of the CIFAR-10 binary distribution.
+fn training_files(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..=5).map(|number| directory.join(format!("data_batch_{number}.bin")))
+}
+
+fn input_files_are_there(settings: &Settings) -> Result<(), String> {
+    if settings.input_source != InputSource::Cifar10 {
+        return Ok(());
+    }
+    let directory = Path::new(&settings.input_directory);
+    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    match training_files(&directory).find(|path| !path.is_file()) {
+        None => Ok(()),
+        Some(missing) => Err(format!(
+            "needs the CIFAR-10 binary files; {} is not there: set input.directory to the folder \
+             that holds data_batch_1.bin to data_batch_5.bin",
+            missing.display()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;
