@@ -1,0 +1,111 @@
+//! In: records. Out: an endless sequence of examples, numbered over all replicas of a cell, each of
+//! which is a record with a distortion of its own. Knows neither threads nor devices.
+
+use super::cifar10_file::{Record, Records};
+use super::distort::{self, Distortion};
+use super::random::{Draws, Use, mix};
+use std::sync::Arc;
+
+/// The examples of a cell. Example `n` is the same in every replica, thread and placement.
+///
+/// Each epoch, that is each run of as many examples as there are records, holds every record once, in
+/// an order of its own.
+#[derive(Clone, Debug)]
+pub struct Examples {
+    records: Arc<Records>,
+    seed: u64,
+}
+
+/// Which example numbers one consumer takes: `first`, `first + stride`, and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    pub first: u64,
+    pub stride: u64,
+}
+
+impl Share {
+    /// The number of this share's example `index`.
+    pub fn number(&self, index: u64) -> u64 {
+        self.first + self.stride * index
+    }
+}
+
+impl Examples {
+    pub fn new(records: Arc<Records>, seed: u64) -> Self {
+        Self { records, seed }
+    }
+
+    /// The record of example `number`.
+    pub fn record(&self, number: u64) -> Record<'_> {
+        let count = self.records.count() as u64;
+        let key = Draws::new(self.seed, Use::Order, number / count).bits();
+        let place = permuted(number % count, count, key);
+        self.records.record(place as usize)
+    }
+
+    /// What is done to the record of example `number`.
+    pub fn distortion(&self, number: u64) -> Distortion {
+        Distortion::draw(self.seed, number)
+    }
+
+    /// Writes the image of example `number` to `image`, `(row, column, channel)` of
+    /// [`distort::LENGTH`] values, and returns its label.
+    pub fn write(&self, number: u64, image: &mut [f32]) -> u8 {
+        let record = self.record(number);
+        distort::write(record.image, &self.distortion(number), image);
+        record.label
+    }
+}
+
+/// The place of `index` in the permutation of `0..count` that `key` names: a Feistel network over the
+/// next even number of bits, applied until it ends below `count` (Black and Rogaway, "Ciphers with
+/// arbitrary finite domains", 2002). Needs no table, so any thread can ask for any place.
+fn permuted(index: u64, count: u64, key: u64) -> u64 {
+    let half = (u64::BITS - (count - 1).leading_zeros()).div_ceil(2);
+    let mask = (1 << half) - 1;
+    let mut place = index;
+    loop {
+        let (mut left, mut right) = (place >> half, place & mask);
+        for round in 0..4 {
+            (left, right) = (right, left ^ (mix(key ^ (right << 2) ^ round) & mask));
+        }
+        place = left << half | right;
+        if place < count {
+            return place;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_epoch_holds_every_record_once(count in 1_u64..3_000, key: u64) {
+            let mut places: Vec<u64> = (0..count).map(|i| permuted(i, count, key)).collect();
+            places.sort();
+            prop_assert!(places.into_iter().eq(0..count));
+        }
+    }
+
+    #[test]
+    fn epochs_have_orders_of_their_own() {
+        let order = |key| (0..100).map(|i| permuted(i, 100, key)).collect::<Vec<_>>();
+        assert_ne!(order(1), order(2));
+        assert_ne!(order(1), (0..100).collect::<Vec<_>>());
+        let still = order(1).iter().zip(0..).filter(|(a, b)| **a == *b).count();
+        assert!(still < 10, "{still} records did not move");
+    }
+
+    #[test]
+    fn shares_of_all_replicas_cover_every_example_once() {
+        let shares = (0..3).map(|first| Share { first, stride: 3 });
+        let mut numbers: Vec<u64> = shares
+            .flat_map(|share| (0..4).map(move |index| share.number(index)))
+            .collect();
+        numbers.sort();
+        assert!(numbers.into_iter().eq(0..12));
+    }
+}

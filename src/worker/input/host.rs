@@ -1,0 +1,80 @@
+//! In: a pipeline of threads. Out: its batches as tensors of one replica. Knows nothing of how they
+//! are made.
+
+use super::super::clock::StepClock;
+use super::distort::{CROP, LENGTH};
+use super::examples::{Examples, Share};
+use super::pipeline::{HostBatch, Pipeline, Shape};
+use super::{Batch, Input};
+use crate::spec::settings::Settings;
+use crate::terms::Phase;
+use crate::units::Seconds;
+use candle_core::{Device, Error, Result, Tensor};
+use std::sync::Arc;
+
+/// A replica's end of a pipeline on the host. The last replica's end of it ends its threads.
+pub struct HostInput {
+    pipeline: Arc<Pipeline>,
+    device: Device,
+}
+
+impl HostInput {
+    pub fn new(pipeline: Arc<Pipeline>, device: Device) -> Self {
+        Self { pipeline, device }
+    }
+}
+
+/// A pipeline over `share` of the examples, for `consumers` replicas.
+pub fn pipeline(
+    settings: &Settings,
+    examples: Examples,
+    share: Share,
+    consumers: usize,
+) -> anyhow::Result<Arc<Pipeline>> {
+    let shape = Shape {
+        width: LENGTH,
+        batch: settings.local_batch,
+        buffer: settings.shuffle_buffer,
+        threads: settings.input_threads,
+        consumers,
+        // Pipelines of one cell draw from their buffers in orders of their own.
+        seed: settings.seed.wrapping_add(share.first),
+    };
+    let write = move |index, image: &mut [f32]| examples.write(share.number(index), image);
+    Ok(Arc::new(Pipeline::new(shape, Box::new(write))?))
+}
+
+impl Input for HostInput {
+    fn prefill(&mut self) -> Result<Seconds> {
+        let mut clock = StepClock::start();
+        self.pipeline.prefill().map_err(Error::msg)?;
+        Ok(Seconds(clock.finish(0, 0).seconds))
+    }
+
+    fn next(&mut self, clock: &mut StepClock) -> Result<Batch> {
+        let batch = self.pipeline.next().map_err(Error::msg)?;
+        clock.book(Phase::InputWait);
+        let batch = image_batch(batch, &self.device)?;
+        clock.book(Phase::Copy);
+        Ok(batch)
+    }
+}
+
+/// `batch` of images as tensors on `device`. On a CPU its memory becomes the tensor's.
+pub fn image_batch(batch: HostBatch, device: &Device) -> Result<Batch> {
+    let examples = batch.labels.len();
+    let (targets, label_sum) = targets(&batch.labels, device)?;
+    Ok(Batch {
+        examples,
+        inputs: Tensor::from_vec(batch.values, (examples, CROP, CROP, 3), device)?,
+        targets,
+        label_sum,
+    })
+}
+
+/// Labels as a tensor `(batch,)` of u32, and their sum.
+pub fn targets(labels: &[u8], device: &Device) -> Result<(Tensor, u64)> {
+    let classes: Vec<u32> = labels.iter().map(|label| u32::from(*label)).collect();
+    let sum = classes.iter().map(|class| u64::from(*class)).sum();
+    Ok((Tensor::from_vec(classes, labels.len(), device)?, sum))
+}

@@ -1,0 +1,306 @@
+//! In: a function that writes example number `n`. Out: batches of shuffled examples, made ahead by
+//! threads of its own. Knows nothing of images, devices and replicas.
+
+mod buffer;
+
+use anyhow::{Context, Result, anyhow, bail};
+use buffer::{ShuffleBuffer, Work};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+/// The sizes of a pipeline.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Values of an example.
+    pub width: usize,
+    /// Examples of a batch.
+    pub batch: usize,
+    /// Examples that stay in the shuffle buffer when a batch is drawn.
+    pub buffer: usize,
+    pub threads: usize,
+    /// Replicas that take batches from it; each may have two waiting.
+    pub consumers: usize,
+    /// What the order of examples is drawn from.
+    pub seed: u64,
+}
+
+/// A batch on the host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostBatch {
+    /// `batch` examples of `width` values, one after the other.
+    pub values: Vec<f32>,
+    pub labels: Vec<u8>,
+}
+
+/// Writes the values of the pipeline's example `n` and returns its label. Called from many threads.
+pub type WriteExample = dyn Fn(u64, &mut [f32]) -> u8 + Send + Sync;
+
+/// Threads that write examples into a shuffle buffer and gather batches from it.
+///
+/// Batch `k` has the same content whatever the number of threads. Dropping the pipeline ends its
+/// threads, each after the piece of work in its hands.
+pub struct Pipeline {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    shape: Shape,
+    write: Box<WriteExample>,
+    /// Each is used by one piece of work at a time, so its lock is always free.
+    cells: Vec<Mutex<Cell>>,
+    state: Mutex<State>,
+    /// For threads: there may be work.
+    work: Condvar,
+    /// For consumers: a batch, a full buffer or a failure.
+    ready: Condvar,
+}
+
+/// The place of one example in the shuffle buffer.
+#[derive(Debug, Default)]
+struct Cell {
+    /// Allocated at the first use, by the thread that fills it.
+    values: Vec<f32>,
+    label: u8,
+}
+
+struct State {
+    buffer: ShuffleBuffer,
+    started: bool,
+    stopped: bool,
+    failure: Option<String>,
+    /// The next batches in order: none for one that is still being gathered.
+    queue: VecDeque<Option<HostBatch>>,
+    /// The number of the first batch of `queue`.
+    taken: u64,
+}
+
+impl Pipeline {
+    /// A pipeline whose threads wait for the first call of `prefill` or `next`.
+    pub fn new(shape: Shape, write: Box<WriteExample>) -> Result<Self> {
+        if shape.batch == 0 || shape.threads == 0 {
+            bail!("an input pipeline needs input.threads and a batch of at least 1");
+        }
+        let buffer = ShuffleBuffer::new(shape);
+        let shared = Arc::new(Shared {
+            shape,
+            write,
+            cells: (0..ShuffleBuffer::cells(&shape))
+                .map(|_| Mutex::default())
+                .collect(),
+            state: Mutex::new(State {
+                buffer,
+                started: false,
+                stopped: false,
+                failure: None,
+                queue: VecDeque::new(),
+                taken: 0,
+            }),
+            work: Condvar::new(),
+            ready: Condvar::new(),
+        });
+        let mut pipeline = Self {
+            shared,
+            threads: Vec::with_capacity(shape.threads),
+        };
+        pipeline.spawn_threads()?;
+        Ok(pipeline)
+    }
+
+    fn spawn_threads(&mut self) -> Result<()> {
+        let everywhere = process_cpus()?;
+        for number in 0..self.shared.shape.threads {
+            let shared = self.shared.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("input-{number}"))
+                .spawn(move || shared.run(&everywhere))
+                .with_context(|| {
+                    format!("cannot start input thread {number}; lower input.threads")
+                })?;
+            self.threads.push(thread);
+        }
+        Ok(())
+    }
+
+    /// Returns when the shuffle buffer is full. Replicas that share a pipeline may all call it.
+    pub fn prefill(&self) -> Result<()> {
+        let mut state = self.shared.start();
+        // Once a batch was drawn, the buffer had been full.
+        while !state.buffer.is_full() && state.taken == 0 && state.queue.is_empty() {
+            state = self.shared.wait_ready(state)?;
+        }
+        Ok(())
+    }
+
+    /// The next batch; waits for it. Replicas that share a pipeline each get other batches.
+    pub fn next(&self) -> Result<HostBatch> {
+        let mut state = self.shared.start();
+        loop {
+            if let Some(Some(_)) = state.queue.front() {
+                state.taken += 1;
+                self.shared.work.notify_one();
+                let first = state.queue.pop_front().flatten();
+                return first.context("the first batch of the queue was there");
+            }
+            state = self.shared.wait_ready(state)?;
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.work.notify_all();
+        for thread in self.threads.drain(..) {
+            thread.join().expect("an input thread catches its panics");
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("nothing panics while it holds the state")
+    }
+
+    /// Lets the threads begin, if they have not yet.
+    fn start(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if !state.started {
+            state.started = true;
+            self.work.notify_all();
+        }
+        state
+    }
+
+    /// Waits for a change that consumers care about.
+    fn wait_ready<'a>(&self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
+        if let Some(failure) = &state.failure {
+            return Err(anyhow!("the input pipeline failed: {failure}"));
+        }
+        let state = self.ready.wait(state);
+        Ok(state.expect("nothing panics while it holds the state"))
+    }
+
+    /// The life of one thread.
+    fn run(&self, everywhere: &CpuSet) {
+        // A thread inherits the cores of whoever started it, perhaps a pinned replica. Where the
+        // kernel refuses, the thread works all the same.
+        let _ = sched_setaffinity(None, everywhere);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work_until_stopped())) {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or(panic.downcast_ref::<&str>().copied());
+            let mut state = self.lock();
+            state.failure = Some(said.unwrap_or("a thread panicked").to_owned());
+            state.stopped = true;
+            self.work.notify_all();
+            self.ready.notify_all();
+        }
+    }
+
+    fn work_until_stopped(&self) {
+        let mut cells = Vec::new();
+        while let Some(work) = self.claim(&mut cells) {
+            match work {
+                Work::Fill { first } => self.fill(first, &cells),
+                Work::Gather { number } => self.gather(number, &cells),
+            }
+        }
+    }
+
+    /// The next piece of work, or none when the pipeline ends.
+    fn claim(&self, cells: &mut Vec<usize>) -> Option<Work> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if let Some(work) = state.claim(self.shape.queue(), cells) {
+                // Threads wake one another, each only if it leaves work: with sixteen on few cores,
+                // waking all of them for every batch costs more than the batch.
+                if state.has_work(self.shape.queue()) {
+                    self.work.notify_one();
+                }
+                return Some(work);
+            }
+            let woken = self.work.wait(state);
+            state = woken.expect("nothing panics while it holds the state");
+        }
+    }
+
+    fn fill(&self, first: u64, cells: &[usize]) {
+        for (number, cell) in (first..).zip(cells) {
+            let mut cell = self.cell(*cell);
+            cell.values.resize(self.shape.width, 0.0);
+            cell.label = (self.write)(number, &mut cell.values);
+        }
+        let mut state = self.lock();
+        state.buffer.fill_done(first, cells.len());
+        if state.taken == 0 && state.buffer.is_full() {
+            self.ready.notify_all();
+        }
+    }
+
+    fn gather(&self, number: u64, cells: &[usize]) {
+        let mut batch = HostBatch {
+            values: Vec::with_capacity(cells.len() * self.shape.width),
+            labels: Vec::with_capacity(cells.len()),
+        };
+        for cell in cells {
+            let cell = self.cell(*cell);
+            batch.values.extend_from_slice(&cell.values);
+            batch.labels.push(cell.label);
+        }
+        let mut state = self.lock();
+        state.buffer.gather_done(cells);
+        let place = (number - state.taken) as usize;
+        state.queue[place] = Some(batch);
+        self.ready.notify_all();
+    }
+
+    fn cell(&self, number: usize) -> MutexGuard<'_, Cell> {
+        self.cells[number]
+            .lock()
+            .expect("a cell whose thread panicked is never given out again")
+    }
+}
+
+impl Shape {
+    /// How many batches may be waiting or in the making.
+    fn queue(&self) -> usize {
+        2 * self.consumers
+    }
+}
+
+impl State {
+    fn has_work(&self, queue: usize) -> bool {
+        self.buffer.has_room() || self.queue.len() < queue && self.buffer.is_full()
+    }
+
+    /// A batch if one can be gathered and has a place in the queue, else examples to fill.
+    fn claim(&mut self, queue: usize, cells: &mut Vec<usize>) -> Option<Work> {
+        if !self.started {
+            return None;
+        }
+        if self.queue.len() < queue
+            && let Some(work) = self.buffer.gather(cells)
+        {
+            self.queue.push_back(None);
+            return Some(work);
+        }
+        self.buffer.fill(cells)
+    }
+}
+
+/// The CPUs that the process may use: those of its first thread, which nobody pins.
+fn process_cpus() -> Result<CpuSet> {
+    sched_getaffinity(Some(rustix::process::getpid()))
+        .context("cannot ask the kernel for the process's CPUs")
+}
+
+#[cfg(test)]
+mod tests;
