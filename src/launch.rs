@@ -95,16 +95,8 @@ pub struct RepeatResult {
 impl RepeatResult {
     /// All timings with their rank, in the order of ranks.
     pub fn samples(&self) -> impl Iterator<Item = (usize, StepWindow)> {
-        let of_rank = |(rank, worker): (usize, &WorkerResult)| {
-            let windows = worker.windows.clone();
-            windows.into_iter().map(move |window| (rank, window))
-        };
-        self.workers
-            .iter()
-            .enumerate()
-            .flat_map(of_rank)
-            .collect::<Vec<_>>()
-            .into_iter()
+        let workers = self.workers.iter().enumerate();
+        workers.flat_map(|(rank, worker)| worker.windows.iter().map(move |window| (rank, *window)))
     }
 }
 

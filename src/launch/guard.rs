@@ -57,7 +57,11 @@ impl Guard {
             .pipe
             .as_mut()
             .expect("the pipe is there until the guard is dropped");
-        pipe.write_all(line.as_bytes())
+        pipe.write_all(line.as_bytes()).map_err(|error| {
+            io::Error::other(format!(
+                "the guard of processes is gone ({error}): start xrun again"
+            ))
+        })
     }
 }
 

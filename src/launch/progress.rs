@@ -36,7 +36,7 @@ impl Progress {
     pub fn new(total: usize, done: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = terminal.then(|| {
-            let style = ProgressStyle::with_template("{bar:20} {msg}");
+            let style = ProgressStyle::with_template("{bar:20} {wide_msg}");
             ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr())
                 .with_style(style.expect("the template is valid"))
                 .with_position(done as u64)

@@ -1,7 +1,21 @@
-//! What a replica trains.
+//! What a replica trains. In: a cell's settings and a seed. Out: a [`Model`] whose variables have
+//! the same values for the same seed, in every replica and on every machine. Knows neither devices
+//! of other replicas nor how gradients are exchanged.
+
+mod cifar10;
+mod initial;
+mod mlp;
+mod none;
+mod variables;
+
+pub use cifar10::Cifar10;
+pub use mlp::Mlp;
+pub use none::NullModel;
 
 use super::input::Batch;
-use candle_core::{Result, Tensor, Var};
+use crate::spec::settings::Settings;
+use crate::terms::ModelName;
+use candle_core::{DType, Result, Tensor, Var};
 
 /// A model with its variables.
 pub trait Model: Send + Sync {
@@ -10,4 +24,14 @@ pub trait Model: Send + Sync {
 
     /// All trainable variables in name order, the order in which gradients travel.
     fn parameters(&self) -> &[(String, Var)];
+}
+
+/// The model that `settings` name, in f32. An error for one that is not built into this version.
+pub fn build(settings: &Settings, seed: u64) -> Result<Box<dyn Model>> {
+    Ok(match settings.model {
+        ModelName::Cifar10 => Box::new(Cifar10::new(seed, DType::F32)?),
+        ModelName::Mlp => Box::new(Mlp::new(&settings.layers, seed, DType::F32)?),
+        ModelName::None => Box::new(NullModel),
+        other => candle_core::bail!("model {other} is not built into this version"),
+    })
 }

@@ -1,1 +1,194 @@
-//! Updates.
+//! Updates. In: weights and the mean gradient of one step, in pieces. Out: the weights in place.
+//! Knows neither tensors nor how the mean was made, so that replicas can share an update by pieces.
+
+use crate::spec::settings::Settings;
+use crate::terms::{ModelName, OptimizerName};
+use rayon::prelude::*;
+
+/// How weights follow gradients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Config {
+    pub rule: OptimizerName,
+    pub learning_rate: f64,
+    pub decay: Option<Staircase>,
+    /// Whether the optimizer keeps exponential averages of the weights.
+    pub averages: bool,
+}
+
+/// A learning rate that is multiplied by `factor` after each `steps` steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Staircase {
+    pub steps: u64,
+    pub factor: f64,
+}
+
+impl Config {
+    /// As the settings say. Schedule and averages of `cifar10` are those of its tutorial: 350
+    /// epochs of 50,000 examples in batches of 128, whatever the number of replicas.
+    pub fn of(settings: &Settings) -> Self {
+        let tutorial = settings.model == ModelName::Cifar10;
+        Self {
+            rule: settings.optimizer,
+            learning_rate: settings.learning_rate,
+            decay: tutorial.then_some(Staircase {
+                steps: 136_718,
+                factor: 0.1,
+            }),
+            averages: tutorial,
+        }
+    }
+}
+
+/// Adam's constants, TensorFlow's defaults (Kingma, Ba 2015).
+const BETA1: f32 = 0.9;
+const BETA2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// Exponential averages approach this decay as steps go by.
+const AVERAGE_DECAY: f64 = 0.9999;
+
+/// Numbers that one thread updates at a time: all arrays of a chunk stay in its cache.
+const CHUNK: usize = 1 << 13;
+
+/// What an update rule keeps between steps for some pieces of the parameters.
+#[derive(Clone, Debug)]
+pub struct Optimizer {
+    config: Config,
+    steps: u64,
+    parts: Vec<State>,
+}
+
+/// Arrays as long as the weights of one piece, or empty where the rule needs none.
+#[derive(Clone, Debug)]
+struct State {
+    length: usize,
+    mean: Vec<f32>,
+    square: Vec<f32>,
+    average: Vec<f32>,
+}
+
+impl Optimizer {
+    /// State for pieces with these initial weights.
+    pub fn new(config: Config, parts: &[&[f32]]) -> Self {
+        let state = |weights: &&[f32]| {
+            let moments = match config.rule {
+                OptimizerName::Sgd => 0,
+                OptimizerName::Adam => weights.len(),
+            };
+            State {
+                length: weights.len(),
+                mean: vec![0.0; moments],
+                square: vec![0.0; moments],
+                average: if config.averages { weights.to_vec() } else { Vec::new() },
+            }
+        };
+        Self {
+            config,
+            steps: 0,
+            parts: parts.iter().map(state).collect(),
+        }
+    }
+
+    /// Updates the weights of each piece, in the order of `new`, by the mean gradient of a step.
+    /// Panics where pieces differ in number or length from those.
+    pub fn step(&mut self, parts: Vec<(&mut [f32], &[f32])>) {
+        assert_eq!(parts.len(), self.parts.len(), "another number of pieces");
+        let update = Update::of(&self.config, self.steps);
+        self.steps += 1;
+        let chunks: Vec<Chunk> = self
+            .parts
+            .iter_mut()
+            .zip(parts)
+            .flat_map(|(state, (weights, gradient))| state.chunks(weights, gradient))
+            .collect();
+        chunks.into_par_iter().for_each(|chunk| update.apply(chunk));
+    }
+
+    /// The exponential average of each piece; empty where none are kept.
+    pub fn averages(&self) -> impl Iterator<Item = &[f32]> {
+        self.parts.iter().map(|state| state.average.as_slice())
+    }
+}
+
+impl State {
+    fn chunks<'a>(&'a mut self, weights: &'a mut [f32], gradient: &'a [f32]) -> Vec<Chunk<'a>> {
+        assert_eq!(weights.len(), self.length, "another number of weights");
+        assert_eq!(gradient.len(), self.length, "another number of gradients");
+        let mut mean = self.mean.chunks_mut(CHUNK);
+        let mut square = self.square.chunks_mut(CHUNK);
+        let mut average = self.average.chunks_mut(CHUNK);
+        let pairs = weights.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK));
+        pairs
+            .map(|(weights, gradient)| Chunk {
+                weights,
+                gradient,
+                mean: mean.next().unwrap_or_default(),
+                square: square.next().unwrap_or_default(),
+                average: average.next().unwrap_or_default(),
+            })
+            .collect()
+    }
+}
+
+/// Some neighbouring numbers of every array of a piece.
+struct Chunk<'a> {
+    weights: &'a mut [f32],
+    gradient: &'a [f32],
+    mean: &'a mut [f32],
+    square: &'a mut [f32],
+    average: &'a mut [f32],
+}
+
+/// One step, the same for all numbers.
+#[derive(Clone, Copy)]
+struct Update {
+    rule: OptimizerName,
+    /// With Adam's correction for the bias of young moments.
+    learning_rate: f32,
+    /// By how much averages move towards the weights.
+    average_rate: f32,
+}
+
+impl Update {
+    /// `steps` are those before this one.
+    fn of(config: &Config, steps: u64) -> Self {
+        let stairs = config.decay.map_or(1.0, |decay| {
+            decay.factor.powf((steps / decay.steps) as f64)
+        });
+        let now = (steps + 1) as f64;
+        let correction = match config.rule {
+            OptimizerName::Sgd => 1.0,
+            OptimizerName::Adam => {
+                let (b1, b2) = (f64::from(BETA1), f64::from(BETA2));
+                (1.0 - b2.powf(now)).sqrt() / (1.0 - b1.powf(now))
+            }
+        };
+        Self {
+            rule: config.rule,
+            learning_rate: (config.learning_rate * stairs * correction) as f32,
+            average_rate: (1.0 - AVERAGE_DECAY.min((1.0 + now) / (10.0 + now))) as f32,
+        }
+    }
+
+    fn apply(self, chunk: Chunk) {
+        match self.rule {
+            OptimizerName::Sgd => {
+                for (w, g) in chunk.weights.iter_mut().zip(chunk.gradient) {
+                    *w -= self.learning_rate * g;
+                }
+            }
+            OptimizerName::Adam => {
+                let moments = chunk.mean.iter_mut().zip(chunk.square);
+                let weights = chunk.weights.iter_mut().zip(chunk.gradient);
+                for ((w, g), (m, v)) in weights.zip(moments) {
+                    *m += (g - *m) * (1.0 - BETA1);
+                    *v += (g * g - *v) * (1.0 - BETA2);
+                    *w -= self.learning_rate * *m / (v.sqrt() + EPSILON);
+                }
+            }
+        }
+        for (average, w) in chunk.average.iter_mut().zip(chunk.weights) {
+            *average += self.average_rate * (*w - *average);
+        }
+    }
+}

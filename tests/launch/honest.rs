@@ -2,6 +2,7 @@
 
 use super::script::Stage;
 use std::fs;
+use std::process::Command;
 use xrun::launch::Update;
 use xrun::terms::Outcome;
 
@@ -57,8 +58,7 @@ fn all_workers_are_ready_before_one_starts() {
 fn a_worker_sees_its_job_its_threads_and_no_settings_of_the_environment() {
     let life = "begin; work; echo \"$job\" > \"$FOLDER/job\"; env > \"$FOLDER/env\"
         tr '\\0' ' ' < /proc/$$/cmdline > \"$FOLDER/cmdline\"; finished 0.00002";
-    let mut stage = Stage::new(life);
-    stage.settings.device_threads = 1;
+    let stage = Stage::new(life);
     assert_eq!(stage.run().outcome, Outcome::Completed);
     let read = |name: &str| fs::read_to_string(stage.folder().join(name)).unwrap();
     let job: serde_json::Value = serde_json::from_str(&read("job")).unwrap();
@@ -68,7 +68,24 @@ fn a_worker_sees_its_job_its_threads_and_no_settings_of_the_environment() {
     for variable in ["CANDLE", "RAYON", "OMP", "MKL"] {
         assert!(environment.contains(&format!("{variable}_NUM_THREADS=1\n")));
     }
+    assert!(!environment.contains("XRUN_"), "{environment}");
     assert!(read("cmdline").trim_end().ends_with("worker"));
+}
+
+#[test]
+fn a_harness_with_settings_in_its_environment_keeps_them_to_itself() {
+    let test =
+        "launch::honest::a_worker_sees_its_job_its_threads_and_no_settings_of_the_environment";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env("XRUN_MEASURE__STEPS", "7")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
 }
 
 #[test]

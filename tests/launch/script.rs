@@ -4,6 +4,7 @@ use std::fs;
 use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 use xrun::flavour::{Program, given_binary};
 use xrun::launch::interrupt::{Interrupt, channel};
@@ -90,7 +91,7 @@ impl Stage {
             cache: self.folder(),
             log: &self.log(),
         };
-        let mut session = Session::start(&xrun(), self.interrupt.clone()).unwrap();
+        let mut session = Session::start(xrun(), self.interrupt.clone()).unwrap();
         let result = session.run_repeat(&request, show);
         assert_eq!(self.running(), 0, "processes are left");
         result
@@ -109,8 +110,10 @@ fn running_in(line: &str) -> usize {
 }
 
 /// The program that guards sessions.
-fn xrun() -> Program {
-    given_binary(Path::new(env!("CARGO_BIN_EXE_xrun"))).unwrap()
+fn xrun() -> &'static Program {
+    static XRUN: LazyLock<Program> =
+        LazyLock::new(|| given_binary(Path::new(env!("CARGO_BIN_EXE_xrun"))).unwrap());
+    &XRUN
 }
 
 fn null_model() -> Settings {

@@ -28,7 +28,7 @@ fn work_that_was_not_done_is_found() {
         ("rank 0 replica 1 trained on 31 examples of 32", |w| {
             w.replicas[1].examples = 31
         }),
-        ("rank 0 replica 1 did not report once", |w| {
+        ("rank 0 replica 0 did not report once", |w| {
             w.replicas[1].replica = 0
         }),
         ("rank 0 replica 1 did not report once", |w| {

@@ -1,0 +1,175 @@
+//! Sizes of a convolution, and its patches laid out as rows of a matrix.
+
+use super::super::matrix::{Destination, Matrix, Threads, multiply};
+use super::super::scalar::Scalar;
+use candle_core::Result;
+
+/// Numbers of a block of patches that stay in a core's second-level cache with what they become.
+const BLOCK_NUMBERS: usize = 1 << 18;
+
+/// Sizes of one convolution of stride 1 over images `(height, width, channels)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+    /// Height and width of the kernel.
+    pub kernel: usize,
+    /// Rows and columns of zeros on each side.
+    pub padding: usize,
+}
+
+impl Geometry {
+    /// An error unless at least one output pixel is left, and no patch is all padding.
+    pub fn check(self) -> Result<Self> {
+        let size = self.height.min(self.width) + 2 * self.padding;
+        if self.kernel == 0 || self.kernel > size || self.padding >= self.kernel {
+            candle_core::bail!("no convolution has the sizes {self:?}");
+        }
+        Ok(self)
+    }
+
+    pub fn out_height(self) -> usize {
+        self.height + 2 * self.padding + 1 - self.kernel
+    }
+
+    pub fn out_width(self) -> usize {
+        self.width + 2 * self.padding + 1 - self.kernel
+    }
+
+    /// Numbers of one image.
+    pub fn image(self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// Output pixels of one image.
+    pub fn pixels(self) -> usize {
+        self.out_height() * self.out_width()
+    }
+
+    /// Numbers of one patch: what one output pixel sees.
+    pub fn patch(self) -> usize {
+        self.kernel * self.kernel * self.channels
+    }
+
+    /// Images whose patches are multiplied at once.
+    pub fn block(self) -> usize {
+        (BLOCK_NUMBERS / (self.pixels() * self.patch())).max(1)
+    }
+
+    /// The convolution of the gradient of the output, with `filters` channels, that gives the
+    /// gradient of the input.
+    pub fn transposed(self, filters: usize) -> Self {
+        Self {
+            height: self.out_height(),
+            width: self.out_width(),
+            channels: filters,
+            kernel: self.kernel,
+            padding: self.kernel - 1 - self.padding,
+        }
+    }
+}
+
+/// A matrix with a row for each output pixel of a block of images: its patch `[ky][kx][channel]`.
+pub struct Patches<T> {
+    geometry: Geometry,
+    numbers: Vec<T>,
+}
+
+impl<T: Scalar> Patches<T> {
+    /// Room for one block.
+    pub fn new(geometry: Geometry) -> Self {
+        Self {
+            geometry,
+            numbers: vec![T::zero(); geometry.block() * geometry.pixels() * geometry.patch()],
+        }
+    }
+
+    /// Overwrites `out` with the patches of at most a block of images times `weights`.
+    pub fn times(&mut self, images: &[T], weights: &[T], out: &mut [T]) {
+        let filters = Matrix::rows_of(weights.len() / self.geometry.patch(), weights);
+        let patches = self.lay_out(images);
+        multiply(patches, filters, out, Destination::Overwrite, Threads::Caller);
+    }
+
+    /// Adds to `out` the transposed patches of at most a block of images times `right`, which has
+    /// a row for each output pixel.
+    pub fn add_transposed_times(&mut self, images: &[T], right: &[T], out: &mut [T]) {
+        let right = Matrix::rows_of(out.len() / self.geometry.patch(), right);
+        let patches = self.lay_out(images).t();
+        multiply(patches, right, out, Destination::Add, Threads::Caller);
+    }
+
+    fn lay_out(&mut self, images: &[T]) -> Matrix<'_, T> {
+        let g = self.geometry;
+        let row = g.out_width() * g.patch();
+        let images = images.chunks(g.image());
+        let used = images.len() * g.pixels() * g.patch();
+        let patches = self.numbers.chunks_mut(row * g.out_height());
+        for (image, patches) in images.zip(patches) {
+            for (y, patches) in patches.chunks_mut(row).enumerate() {
+                row_of_patches(g, image, y, patches);
+            }
+        }
+        Matrix::rows_of(g.patch(), &self.numbers[..used])
+    }
+}
+
+/// In this layout one row of a patch is one run of the image, up to padding on both ends.
+fn row_of_patches<T: Scalar>(g: Geometry, image: &[T], y: usize, patches: &mut [T]) {
+    let run = g.kernel * g.channels;
+    let line = g.width * g.channels;
+    for (x, patch) in patches.chunks_mut(g.patch()).enumerate() {
+        let start = x * g.channels;
+        let left = (g.padding * g.channels).saturating_sub(start);
+        let from = start.saturating_sub(g.padding * g.channels);
+        let taken = (run - left).min(line - from);
+        for (ky, patch) in patch.chunks_mut(run).enumerate() {
+            match (y + ky).checked_sub(g.padding) {
+                Some(iy) if iy < g.height => {
+                    patch[..left].fill(T::zero());
+                    patch[left..left + taken].copy_from_slice(&image[iy * line + from..][..taken]);
+                    patch[left + taken..].fill(T::zero());
+                }
+                _ => patch.fill(T::zero()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_are_what_each_pixel_sees_with_zeros_around_the_image() {
+        let g = Geometry {
+            height: 2,
+            width: 2,
+            channels: 1,
+            kernel: 3,
+            padding: 1,
+        };
+        let mut patches = Patches::new(g);
+        patches.lay_out(&[1.0, 2.0, 3.0, 4.0]);
+        let patches = patches.numbers;
+        assert_eq!(patches[..9], [0., 0., 0., 0., 1., 2., 0., 3., 4.]);
+        assert_eq!(patches[9..18], [0., 0., 0., 1., 2., 0., 3., 4., 0.]);
+        assert_eq!(patches[18..27], [0., 1., 2., 0., 3., 4., 0., 0., 0.]);
+        assert_eq!(patches[27..36], [1., 2., 0., 3., 4., 0., 0., 0., 0.]);
+    }
+
+    #[test]
+    fn the_transposed_convolution_gives_the_size_of_the_input_back() {
+        let g = Geometry {
+            height: 7,
+            width: 5,
+            channels: 3,
+            kernel: 4,
+            padding: 1,
+        };
+        let back = g.transposed(8);
+        assert_eq!((back.out_height(), back.out_width()), (7, 5));
+        assert_eq!(back.patch(), 4 * 4 * 8);
+    }
+}

@@ -1,0 +1,204 @@
+//! Maximum over 3×3 windows with stride 2 and TensorFlow's SAME padding.
+//!
+//! `y[n, i, j, c] = max x[n, 2i + u − t, 2j + v − l, c]` over `u, v` in 0..3 that lie within the
+//! image, with `t` and `l` such that the padding is halved and the odd row or column is behind:
+//! for an even size all of it is behind. The gradient goes to the first maximum of a window in
+//! row-major order.
+//!
+//! `(batch, height, width, channels)` becomes `(batch, ⌈height / 2⌉, ⌈width / 2⌉, channels)`.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//!
+//! # fn main() -> candle_core::Result<()> {
+//! let x = Tensor::arange(0f32, 16.0, &Device::Cpu)?.reshape((1, 4, 4, 1))?;
+//! let y = xrun::worker::layer::max_pool(&x)?;
+//! assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [10.0, 11.0, 14.0, 15.0]);
+//! # Ok(())
+//! # }
+//! ```
+
+use super::operation::{Backward, Function, View, apply1};
+use super::partition::examples_per_thread;
+use super::scalar::Scalar;
+use candle_core::{Result, Shape, Tensor};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+const WINDOW: usize = 3;
+const STRIDE: usize = 2;
+
+/// Maxima of windows of images `(batch, height, width, channels)`.
+pub fn max_pool(x: &Tensor) -> Result<Tensor> {
+    apply1(MaxPool::default(), x)
+}
+
+#[derive(Default)]
+struct MaxPool {
+    /// Where in its window, row by row, each result was found.
+    places: OnceLock<Vec<u8>>,
+}
+
+impl Function<1> for MaxPool {
+    const NAME: &'static str = "max pool";
+
+    fn forward<T: Scalar>(&self, [x]: [View<T>; 1]) -> Result<(Vec<T>, Shape)> {
+        let (g, batch) = Geometry::of(&x)?;
+        let mut y = vec![T::zero(); batch * g.result()];
+        let mut places = vec![0; y.len()];
+        let part = examples_per_thread(batch);
+        x.data
+            .par_chunks(part * g.image())
+            .zip(y.par_chunks_mut(part * g.result()))
+            .zip(places.par_chunks_mut(part * g.result()))
+            .for_each(|((x, y), places)| {
+                let results = y.chunks_mut(g.result()).zip(places.chunks_mut(g.result()));
+                for (x, (y, places)) in x.chunks(g.image()).zip(results) {
+                    g.pool(x, y, places);
+                }
+            });
+        let shape = (batch, g.out_height(), g.out_width(), g.channels);
+        self.places.get_or_init(|| places);
+        Ok((y, shape.into()))
+    }
+
+    fn backward<T: Scalar>(&self, call: Backward<T, 1>) -> Result<[Option<Vec<T>>; 1]> {
+        let [x] = call.args;
+        let (g, batch) = Geometry::of(&x)?;
+        let places = self.places.get().expect("forward comes before backward");
+        let mut dx = vec![T::zero(); x.data.len()];
+        let part = examples_per_thread(batch);
+        dx.par_chunks_mut(part * g.image())
+            .zip(call.gradient.data.par_chunks(part * g.result()))
+            .zip(places.par_chunks(part * g.result()))
+            .for_each(|((dx, dy), places)| {
+                let results = dy.chunks(g.result()).zip(places.chunks(g.result()));
+                for (dx, (dy, places)) in dx.chunks_mut(g.image()).zip(results) {
+                    g.spread(dy, places, dx);
+                }
+            });
+        Ok([Some(dx)])
+    }
+}
+
+/// Sizes of one image.
+#[derive(Clone, Copy)]
+struct Geometry {
+    height: usize,
+    width: usize,
+    channels: usize,
+}
+
+impl Geometry {
+    fn of<T>(x: &View<T>) -> Result<(Self, usize)> {
+        match *x.dims {
+            [batch, height, width, channels] => Ok((
+                Self {
+                    height,
+                    width,
+                    channels,
+                },
+                batch,
+            )),
+            ref dims => candle_core::bail!("pooled images have 4 dimensions, not {dims:?}"),
+        }
+    }
+
+    fn out_height(self) -> usize {
+        self.height.div_ceil(STRIDE)
+    }
+
+    fn out_width(self) -> usize {
+        self.width.div_ceil(STRIDE)
+    }
+
+    fn image(self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    fn result(self) -> usize {
+        self.out_height() * self.out_width() * self.channels
+    }
+
+    /// For each output pixel where its channels start in the result, and for each pixel of its
+    /// window that lies within the image the place in the window and where its channels start.
+    fn windows(self) -> impl Iterator<Item = (usize, impl Iterator<Item = (u8, usize)>)> {
+        let pixels = (0..self.out_height())
+            .flat_map(move |i| (0..self.out_width()).map(move |j| (i, j)));
+        pixels.enumerate().map(move |(pixel, (i, j))| {
+            let (rows, skipped_rows) = reach(i, self.height);
+            let (columns, skipped_columns) = reach(j, self.width);
+            let inside = rows.enumerate().flat_map(move |(u, y)| {
+                columns.clone().enumerate().map(move |(v, x)| {
+                    let place = (u + skipped_rows) * WINDOW + v + skipped_columns;
+                    (place as u8, (y * self.width + x) * self.channels)
+                })
+            });
+            (pixel * self.channels, inside)
+        })
+    }
+
+    fn pool<T: Scalar>(self, x: &[T], y: &mut [T], places: &mut [u8]) {
+        for (at, mut window) in self.windows() {
+            let y = &mut y[at..][..self.channels];
+            let places = &mut places[at..][..self.channels];
+            let (first, from) = window.next().expect("each window holds a pixel of the image");
+            y.copy_from_slice(&x[from..][..self.channels]);
+            places.fill(first);
+            for (place, from) in window {
+                keep_larger(&x[from..][..self.channels], place, y, places);
+            }
+        }
+    }
+
+    fn spread<T: Scalar>(self, dy: &[T], places: &[u8], dx: &mut [T]) {
+        for (at, window) in self.windows() {
+            let dy = &dy[at..][..self.channels];
+            let places = &places[at..][..self.channels];
+            for (place, to) in window {
+                add_where(dy, places, place, &mut dx[to..][..self.channels]);
+            }
+        }
+    }
+}
+
+/// The rows, or columns, of an image of `size` that output row `i` sees, and how many it has
+/// before the image.
+fn reach(i: usize, size: usize) -> (Range<usize>, usize) {
+    let padding = (size.div_ceil(STRIDE) - 1) * STRIDE + WINDOW - size;
+    let before = padding / 2;
+    let start = (i * STRIDE).saturating_sub(before);
+    let end = (i * STRIDE + WINDOW - before).min(size);
+    (start..end, before.saturating_sub(i * STRIDE))
+}
+
+fn keep_larger<T: Scalar>(x: &[T], place: u8, y: &mut [T], places: &mut [u8]) {
+    for ((x, y), kept) in x.iter().zip(y).zip(places) {
+        let larger = *x > *y;
+        *y = if larger { *x } else { *y };
+        *kept = if larger { place } else { *kept };
+    }
+}
+
+fn add_where<T: Scalar>(dy: &[T], places: &[u8], place: u8, dx: &mut [T]) {
+    for ((dy, kept), dx) in dy.iter().zip(places).zip(dx) {
+        *dx += if *kept == place { *dy } else { T::zero() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_reach_as_tensorflow_pads_even_and_odd_sizes() {
+        assert_eq!([0, 1].map(|i| reach(i, 4)), [(0..3, 0), (2..4, 0)]);
+        assert_eq!(
+            [0, 1, 2].map(|i| reach(i, 5)),
+            [(0..2, 1), (1..4, 0), (3..5, 0)]
+        );
+        assert_eq!(reach(0, 1), (0..1, 1));
+        assert_eq!(reach(0, 2), (0..2, 0));
+    }
+}

@@ -1,0 +1,116 @@
+//! The network of TensorFlow's CIFAR-10 tutorial (2015 to 2017), after Krizhevsky's cuda-convnet.
+//!
+//! | layer | result | parameters |
+//! |---|---|---|
+//! | input | 24 × 24 × 3 | |
+//! | conv1, 5×5, rectifier | 24 × 24 × 64 | 4,864 |
+//! | pool1, norm1 | 12 × 12 × 64 | |
+//! | conv2, 5×5, rectifier | 12 × 12 × 64 | 102,464 |
+//! | norm2, pool2 | 6 × 6 × 64 | |
+//! | local3, dense, rectifier | 384 | 885,120 |
+//! | local4, dense, rectifier | 192 | 73,920 |
+//! | softmax_linear, dense | 10 | 1,930 |
+
+use super::Model;
+use super::variables::Variables;
+use crate::worker::input::Batch;
+use crate::worker::layer::l2::half_square;
+use crate::worker::layer::{Activation, Conv, Dense, Lrn, max_pool};
+use candle_core::{DType, Result, Tensor, Var};
+
+/// Weight of `½ Σ w²` of local3 and local4 in the loss.
+const WEIGHT_DECAY: f64 = 0.004;
+
+const NORM: Lrn = Lrn {
+    radius: 4,
+    bias: 1.0,
+    alpha: 0.001 / 9.0,
+};
+
+/// The network with its variables. Inputs `(batch, 24, 24, 3)`, targets `(batch,)` below 10.
+pub struct Cifar10 {
+    conv1: Conv,
+    conv2: Conv,
+    local3: Dense,
+    local4: Dense,
+    softmax_linear: Dense,
+    decayed: [Var; 2],
+    parameters: Vec<(String, Var)>,
+}
+
+impl Cifar10 {
+    /// Weights of truncated normal distributions, biases 0 or 0.1, as in the tutorial.
+    pub fn new(seed: u64, dtype: DType) -> Result<Self> {
+        use Activation::{Identity, Relu};
+        let v = &mut Variables::new(seed, dtype);
+        let decayed = [
+            v.truncated_normal("local3/weights", (6 * 6 * 64, 384), 0.04)?,
+            v.truncated_normal("local4/weights", (384, 192), 0.04)?,
+        ];
+        let [w3, w4] = decayed.clone();
+        let w1 = v.truncated_normal("conv1/weights", (5, 5, 3, 64), 0.05)?;
+        let w2 = v.truncated_normal("conv2/weights", (5, 5, 64, 64), 0.05)?;
+        let w5 = v.truncated_normal("softmax_linear/weights", (192, 10), 1.0 / 192.0)?;
+        Ok(Self {
+            conv1: Conv::new(w1, v.constant("conv1/biases", 64, 0.0)?, 2, Relu),
+            conv2: Conv::new(w2, v.constant("conv2/biases", 64, 0.1)?, 2, Relu),
+            local3: Dense::new(w3, v.constant("local3/biases", 384, 0.1)?, Relu),
+            local4: Dense::new(w4, v.constant("local4/biases", 192, 0.1)?, Relu),
+            softmax_linear: Dense::new(
+                w5,
+                v.constant("softmax_linear/biases", 10, 0.0)?,
+                Identity,
+            ),
+            decayed,
+            parameters: std::mem::replace(v, Variables::new(seed, dtype)).in_name_order(),
+        })
+    }
+
+    /// One number for each class, before the softmax: `(batch, 10)`.
+    pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        images
+            .apply(&self.conv1)?
+            .apply(&max_pool)?
+            .apply(&NORM)?
+            .apply(&self.conv2)?
+            .apply(&NORM)?
+            .apply(&max_pool)?
+            .flatten_from(1)?
+            .apply(&self.local3)?
+            .apply(&self.local4)?
+            .apply(&self.softmax_linear)
+    }
+}
+
+impl Model for Cifar10 {
+    /// Mean cross-entropy, and weight decay of the two large dense layers.
+    fn loss(&self, batch: &Batch) -> Result<Option<Tensor>> {
+        let logits = self.logits(&batch.inputs)?;
+        let cross_entropy = candle_nn::loss::cross_entropy(&logits, &batch.targets)?;
+        let [w3, w4] = &self.decayed;
+        let decay = ((half_square(w3)? + half_square(w4)?)? * WEIGHT_DECAY)?;
+        (cross_entropy + decay).map(Some)
+    }
+
+    fn parameters(&self) -> &[(String, Var)] {
+        &self.parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_those_of_the_tutorial_in_name_order() {
+        let model = Cifar10::new(1, DType::F32).unwrap();
+        let sizes: Vec<_> = model
+            .parameters()
+            .iter()
+            .map(|(name, var)| (name.as_str(), var.elem_count()))
+            .collect();
+        assert!(sizes.is_sorted());
+        assert_eq!(sizes.iter().map(|(_, size)| size).sum::<usize>(), 1_068_298);
+        insta::assert_debug_snapshot!(sizes, @"");
+    }
+}

@@ -1,0 +1,47 @@
+//! Fully connected layers, a rectifier after each, the last one too, and a mean squared error.
+
+use super::Model;
+use super::variables::Variables;
+use crate::worker::input::Batch;
+use crate::worker::layer::{Activation, Dense};
+use candle_core::{DType, Module, Result, Tensor, Var};
+
+/// A network of dense layers. Inputs `(batch, first width)`, targets `(batch, last width)`.
+pub struct Mlp {
+    layers: Vec<Dense>,
+    parameters: Vec<(String, Var)>,
+}
+
+impl Mlp {
+    /// Layers between each two neighbours of `widths`; weights Xavier uniform, biases 0.
+    pub fn new(widths: &[usize], seed: u64, dtype: DType) -> Result<Self> {
+        let mut variables = Variables::new(seed, dtype);
+        let mut layers = Vec::new();
+        for (i, width) in widths.windows(2).enumerate() {
+            let name = format!("layer{:02}", i + 1);
+            let weights =
+                variables.xavier_uniform(&format!("{name}/weights"), width[0], width[1])?;
+            let biases = variables.constant(&format!("{name}/biases"), width[1], 0.0)?;
+            layers.push(Dense::new(weights, biases, Activation::Relu));
+        }
+        Ok(Self {
+            layers,
+            parameters: variables.in_name_order(),
+        })
+    }
+}
+
+impl Model for Mlp {
+    /// The mean of `(output − target)²` over all elements.
+    fn loss(&self, batch: &Batch) -> Result<Option<Tensor>> {
+        let mut x = batch.inputs.clone();
+        for layer in &self.layers {
+            x = layer.forward(&x)?;
+        }
+        candle_nn::loss::mse(&x, &batch.targets).map(Some)
+    }
+
+    fn parameters(&self) -> &[(String, Var)] {
+        &self.parameters
+    }
+}
