@@ -4,7 +4,7 @@
 //! ```text
 //! Session ── one per harness: the runtime, the guard, Ctrl-C
 //!    │ run_repeat
-//! repeat ─── handshake, deadlines, what a repeat ends with
+//! repeat ─── handshake and result; repeat/ending: deadlines, faults, Ctrl-C
 //!    ├─ process   one role's process: its group, environment, pipes, log
 //!    ├─ events    its output, line by line, bounded
 //!    ├─ role      what it has said so far, and whether it may say that now

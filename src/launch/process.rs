@@ -78,13 +78,21 @@ impl Process {
         self.reader.abort();
     }
 
+    /// How many processes of the group run, zombies apart.
+    pub fn members(&self) -> usize {
+        // A look at one group is cheap, and one at all processes is not.
+        match rustix::process::test_kill_process_group(self.group) {
+            Ok(()) => running_members(self.group),
+            Err(_) => 0,
+        }
+    }
+
     /// Kills what is left of the group after its leader has exited, and says how many that were.
     pub fn kill_leftovers(&self) -> usize {
-        if rustix::process::test_kill_process_group(self.group).is_err() {
-            return 0;
+        let left = self.members();
+        if left > 0 {
+            self.signal(Signal::KILL);
         }
-        let left = running_members(self.group);
-        self.signal(Signal::KILL);
         left
     }
 
@@ -93,8 +101,9 @@ impl Process {
         tail(&self.log, self.log_start).unwrap_or_default()
     }
 
-    /// Removes a log that nobody wrote to.
-    pub fn remove_empty_log(&self) {
+    /// Nothing more is wanted from it: stops reading, and removes a log that it never wrote to.
+    pub fn let_go(&self) {
+        self.stop_reading();
         if fs::metadata(&self.log).is_ok_and(|log| log.len() == 0) {
             // It may as well stay.
             let _ = fs::remove_file(&self.log);

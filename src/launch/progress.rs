@@ -103,8 +103,8 @@ impl Progress {
 
     fn draw(&self, speed: String) {
         if let Some(bar) = &self.bar {
-            let head = head(self.done + 1, self.total, &self.current);
-            bar.set_message(format!("{head}{speed}{}", self.left()));
+            let number = number(self.done + 1, self.total);
+            bar.set_message(live_line(&number, &[speed, self.left()], &self.current));
         }
     }
 
@@ -113,9 +113,9 @@ impl Progress {
         if self.ran == 0 {
             return String::new();
         }
-        let repeats = (self.total - self.done.min(self.total)) as f64;
+        let repeats = self.total.saturating_sub(self.done) as f64;
         let seconds = self.spent.as_secs_f64() / f64::from(self.ran) * repeats;
-        format!(" · {} left", Seconds(seconds))
+        format!("{} left", Seconds(seconds))
     }
 }
 
@@ -130,11 +130,11 @@ impl Current {
         }
     }
 
-    /// ` · step 12 of 18, 3.40 steps/s`; the speed from the second update on.
+    /// `step 12 of 18, 3.40 steps/s`; the speed from the second update on.
     fn speed(&mut self, steps: u64, now: Instant) -> String {
         let (first, since) = *self.first.get_or_insert((steps, now));
         let seconds = (now - since).as_secs_f64();
-        let place = format!(" · step {steps} of {}", self.steps);
+        let place = format!("step {steps} of {}", self.steps);
         if steps <= first || seconds <= 0.0 {
             return place;
         }
@@ -145,17 +145,24 @@ impl Current {
     }
 }
 
-/// `[ 3/36] block 1 · 2 devices, input on host`.
-fn head(number: usize, total: usize, current: &Current) -> String {
+/// `[ 3/36]`.
+fn number(number: usize, total: usize) -> String {
     let width = total.to_string().len();
-    format!(
-        "[{number:>width$}/{total}] block {} · {}",
-        current.block, current.label
-    )
+    format!("[{number:>width$}/{total}]")
 }
 
-fn finished_line(number: usize, total: usize, current: &Current, result: &RepeatResult) -> String {
-    let head = head(number, total, current);
+/// What moves stands before what a narrow terminal may cut.
+fn live_line(number: &str, moving: &[String], current: &Current) -> String {
+    let moving = moving.iter().filter(|part| !part.is_empty());
+    let mut parts: Vec<&str> = moving.map(String::as_str).collect();
+    parts.push(&current.label);
+    format!("{number} {}", parts.join(" · "))
+}
+
+/// `[ 3/36] block 1 · 2 devices, input on host · completed · 1 234 examples/s`.
+fn finished_line(done: usize, total: usize, current: &Current, result: &RepeatResult) -> String {
+    let number = number(done, total);
+    let head = format!("{number} block {} · {}", current.block, current.label);
     match &result.measured {
         Some(measured) => {
             let speed = Throughput(measured.throughput_examples_per_second);
@@ -201,8 +208,13 @@ mod tests {
     fn speed_is_told_from_the_second_update_on() {
         let mut current = current();
         let start = Instant::now();
-        assert_snapshot!(current.speed(3, start), @" · step 3 of 18");
+        assert_snapshot!(current.speed(3, start), @"step 3 of 18");
         let later = start + Duration::from_secs(2);
-        assert_snapshot!(current.speed(13, later), @" · step 13 of 18, 5.00 steps/s");
+        let speed = current.speed(13, later);
+        assert_snapshot!(speed, @"step 13 of 18, 5.00 steps/s");
+        let line = live_line(&number(3, 36), &[speed, "20.0 s left".into()], &current);
+        assert_snapshot!(line, @"[ 3/36] step 13 of 18, 5.00 steps/s · 20.0 s left · 2 devices, input on host");
+        let first = live_line(&number(1, 36), &[String::new(), String::new()], &current);
+        assert_snapshot!(first, @"[ 1/36] 2 devices, input on host");
     }
 }

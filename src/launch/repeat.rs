@@ -1,6 +1,8 @@
 //! One repeat from launch to result: handshake, deadlines and endings. In: a request. Out: a result
 //! in bounded time, with no process left. Does not judge what the workers measured.
 
+mod ending;
+
 use super::events::Message;
 use super::guard::Guard;
 use super::interrupt::{Interrupt, Stage};
@@ -9,51 +11,16 @@ use super::role::Role;
 use super::{Interrupted, RepeatRequest, RepeatResult, Update, WorkerResult, evidence, measured};
 use crate::protocol::{Command, Job, VERSION};
 use crate::terms::Outcome;
-use crate::units::Seconds;
-use rustix::process::Signal;
+use ending::{Ending, Fault, Pace};
 use serde::Serialize;
 use std::path::PathBuf;
-use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 
-/// A worker that has said its last word, or closed its stdout, must be gone after this.
-const LINGER: Duration = Duration::from_secs(5);
-/// After the first Ctrl-C the running repeat may go on for so long.
-const FINISH_GRACE: Duration = Duration::from_secs(10);
-/// Between SIGTERM and SIGKILL.
-const TERM_GRACE: Duration = Duration::from_millis(500);
-/// A process that survives SIGKILL for so long hangs in the kernel and is given up.
-const KILL_BOUND: Duration = Duration::from_secs(5);
 /// Messages that wait for the harness before workers have to wait to send more.
 const QUEUED_MESSAGES: usize = 256;
 
 type Messages = Sender<(usize, Message)>;
-
-/// How the repeat is being ended before its workers end by themselves.
-#[derive(Debug)]
-enum Ending {
-    Fault(Fault),
-    Interrupted,
-}
-
-/// What went wrong first.
-#[derive(Debug)]
-struct Fault {
-    outcome: Outcome,
-    rank: usize,
-    text: String,
-}
-
-/// What is done about processes that still run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Pace {
-    Run,
-    /// SIGTERM was sent; SIGKILL follows then.
-    Asked(Instant),
-    /// SIGKILL was sent; nothing more is waited for then.
-    Killed(Instant),
-}
 
 /// A repeat that is under way.
 struct Repeat<'a> {
@@ -84,6 +51,7 @@ pub async fn run(
     let (sender, messages) = mpsc::channel(QUEUED_MESSAGES);
     repeat.launch(sender);
     repeat.drive(messages, interrupt, show).await;
+    repeat.settle().await;
     repeat.conclude()
 }
 
@@ -214,130 +182,6 @@ impl<'a> Repeat<'a> {
         }
     }
 
-    fn deadline(&self) -> Instant {
-        match self.pace {
-            Pace::Asked(until) | Pace::Killed(until) => until,
-            Pace::Run => {
-                let lingering = self.roles.iter().filter_map(Role::ending_since);
-                let gone = lingering
-                    .min()
-                    .map(|since| Instant::from_std(since) + LINGER);
-                let bounds = [Some(self.timeout()), self.finish_by, gone];
-                bounds
-                    .into_iter()
-                    .flatten()
-                    .min()
-                    .expect("the timeout is always there")
-            }
-        }
-    }
-
-    fn timeout(&self) -> Instant {
-        self.launched + self.request.settings.timeout
-    }
-
-    /// A deadline has passed. True when what still runs has to be given up.
-    fn overdue(&mut self) -> bool {
-        let now = Instant::now();
-        match self.pace {
-            Pace::Killed(_) => return true,
-            Pace::Asked(_) => self.kill(),
-            Pace::Run if self.finish_by.is_some_and(|by| by <= now) => {
-                self.ask(Ending::Interrupted)
-            }
-            Pace::Run if self.timeout() <= now => {
-                let fault = self.timed_out();
-                self.ask(Ending::Fault(fault));
-            }
-            Pace::Run => self.lingering(now),
-        }
-        false
-    }
-
-    fn timed_out(&self) -> Fault {
-        let rank = self
-            .roles
-            .iter()
-            .position(|role| !role.is_over())
-            .unwrap_or(0);
-        let limit = Seconds(self.request.settings.timeout.as_secs_f64());
-        let text = format!(
-            "{} after {limit} (measure.timeout)",
-            self.roles[rank].stage()
-        );
-        Fault {
-            outcome: Outcome::TimedOut,
-            rank,
-            text,
-        }
-    }
-
-    fn lingering(&mut self, now: Instant) {
-        let late = |role: &Role| {
-            role.ending_since()
-                .is_some_and(|since| Instant::from_std(since) + LINGER <= now)
-        };
-        let Some(rank) = self.roles.iter().position(late) else {
-            return;
-        };
-        let within = Seconds(LINGER.as_secs_f64());
-        self.fail(
-            rank,
-            format!("{} within {within}", self.roles[rank].lingers()),
-        );
-        if self.roles[rank].has_exited() {
-            self.processes[rank].stop_reading();
-            self.roles[rank].close();
-        }
-    }
-
-    fn interrupted(&mut self, stage: Stage, show: &mut dyn FnMut(Update)) {
-        self.stage = stage;
-        if stage == Stage::Kill {
-            self.ending.get_or_insert(Ending::Interrupted);
-            self.kill();
-        } else {
-            self.finish_by = Some(Instant::now() + FINISH_GRACE);
-            show(Update::Stopping {
-                grace_seconds: FINISH_GRACE.as_secs(),
-            });
-        }
-    }
-
-    /// Ends the repeat at once. Only the first fault counts: others follow from it.
-    fn fail(&mut self, rank: usize, text: String) {
-        if self.ending.is_none() {
-            self.ending = Some(Ending::Fault(Fault {
-                outcome: Outcome::Failed,
-                rank,
-                text,
-            }));
-            self.kill();
-        }
-    }
-
-    /// Ends the repeat with a moment for the workers to end by themselves.
-    fn ask(&mut self, ending: Ending) {
-        self.ending.get_or_insert(ending);
-        self.pace = Pace::Asked(Instant::now() + TERM_GRACE);
-        self.signal(Signal::TERM);
-    }
-
-    fn kill(&mut self) {
-        self.pace = Pace::Killed(Instant::now() + KILL_BOUND);
-        self.signal(Signal::KILL);
-    }
-
-    /// To the groups whose leader runs: only then their number is surely theirs.
-    fn signal(&self, signal: Signal) {
-        let running = self
-            .roles
-            .iter()
-            .zip(&self.processes)
-            .filter(|(role, _)| !role.has_exited());
-        running.for_each(|(_, process)| process.signal(signal));
-    }
-
     fn conclude(mut self) -> Result<RepeatResult, Interrupted> {
         let seconds = self.launched.elapsed().as_secs_f64();
         let failed = |outcome, reason| RepeatResult {
@@ -361,7 +205,7 @@ impl<'a> Repeat<'a> {
                 seconds,
             )),
         };
-        self.processes.iter().for_each(Process::remove_empty_log);
+        self.processes.iter().for_each(Process::let_go);
         result
     }
 
