@@ -61,9 +61,8 @@ pub trait Input: Send {
 
 /// One input for each replica of the worker, in replica order; `devices` are the replicas' devices.
 ///
-/// Reads and, at their first use, writes the files, once for all replicas. Its first caller in a process
-/// runs before any thread of it is pinned, or at least leaves the process's first thread unpinned:
-/// input threads run on the CPUs of that one.
+/// Reads the files, and writes generated ones at their first use, once for all replicas. Input threads
+/// run on the CPUs of the process's first thread, so that one must not be pinned.
 pub fn open(job: &Job, devices: &[Device]) -> anyhow::Result<Vec<Box<dyn Input>>> {
     let replicas = Replicas {
         job,

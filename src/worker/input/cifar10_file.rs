@@ -46,10 +46,10 @@ pub struct Records {
 #[derive(Debug, Error)]
 pub enum FileError {
     #[error(
-        "cannot read {}: {source}; set input.directory to the folder with {} to {} of the binary version of CIFAR-10",
+        "cannot read {}: {reason}; set input.directory to the folder with {} to {} of the binary version of CIFAR-10",
         path.display(), FILES[0], FILES[4]
     )]
-    Unreadable { path: PathBuf, source: io::Error },
+    Unreadable { path: PathBuf, reason: io::Error },
     #[error(
         "{} has {bytes} bytes, which is no whole number of {RECORD_BYTES}-byte records: record {record} ends after {rest} bytes; extract it again",
         path.display()
@@ -80,9 +80,9 @@ impl Records {
         for name in FILES {
             let path = folder.join(name);
             let start = bytes.len();
-            append(&path, &mut bytes).map_err(|source| FileError::Unreadable {
+            append(&path, &mut bytes).map_err(|reason| FileError::Unreadable {
                 path: path.clone(),
-                source,
+                reason,
             })?;
             check(&path, &bytes[start..])?;
         }

@@ -154,4 +154,4 @@ fn interleave(planes: &[[f32; CROP]; CHANNELS], flip: bool, out: &mut [f32]) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

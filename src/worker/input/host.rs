@@ -2,6 +2,7 @@
 //! are made.
 
 use super::super::clock::StepClock;
+use super::cifar10_file::CHANNELS;
 use super::distort::{CROP, LENGTH};
 use super::examples::{Examples, Share};
 use super::pipeline::{HostBatch, Pipeline, Shape};
@@ -66,7 +67,7 @@ pub fn image_batch(batch: HostBatch, device: &Device) -> Result<Batch> {
     let (targets, label_sum) = targets(&batch.labels, device)?;
     Ok(Batch {
         examples,
-        inputs: Tensor::from_vec(batch.values, (examples, CROP, CROP, 3), device)?,
+        inputs: Tensor::from_vec(batch.values, (examples, CROP, CROP, CHANNELS), device)?,
         targets,
         label_sum,
     })

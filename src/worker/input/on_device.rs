@@ -97,11 +97,12 @@ fn one_image(image: &Tensor, distortion: &Distortion) -> Result<Tensor> {
     let mut crop = image
         .to_dtype(DType::F32)?
         .narrow(1, distortion.top, CROP)?
-        .narrow(2, distortion.left, CROP)?;
+        .narrow(2, distortion.left, CROP)?
+        .contiguous()?;
     if distortion.flip {
         crop = crop.flip(&[2])?;
     }
-    let bright = (crop.contiguous()? + f64::from(distortion.brightness))?;
+    let bright = (crop + f64::from(distortion.brightness))?;
     let mean = plane_means(&bright)?;
     let contrast = (bright.broadcast_sub(&mean)? * f64::from(distortion.contrast))?;
     let contrast = contrast.broadcast_add(&mean)?;
@@ -184,3 +185,6 @@ fn standardise(images: &Tensor) -> Result<Tensor> {
 fn image_means(images: &Tensor) -> Result<Tensor> {
     plane_means(images)?.mean_keepdim(D::Minus(3))
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,11 +139,11 @@ impl Pipeline {
     pub fn next(&self) -> Result<HostBatch> {
         let mut state = self.shared.start();
         loop {
-            if let Some(Some(_)) = state.queue.front() {
+            if let Some(batch) = state.queue.front_mut().and_then(Option::take) {
+                state.queue.pop_front();
                 state.taken += 1;
                 self.shared.work.notify_one();
-                let first = state.queue.pop_front().flatten();
-                return first.context("the first batch of the queue was there");
+                return Ok(batch);
             }
             state = self.shared.wait_ready(state)?;
         }

@@ -129,7 +129,7 @@ fn draws_use_their_whole_range() {
         )
     };
     let (darkest, brightest) = range(|d| d.brightness);
-    assert!(-63.0 <= darkest && darkest < -62.9 && 62.9 < brightest && brightest < 63.0);
+    assert!((-63.0..-62.9).contains(&darkest) && (62.9..63.0).contains(&brightest));
     let (least, most) = range(|d| d.contrast);
-    assert!(0.2 <= least && least < 0.201 && 1.799 < most && most <= 1.8);
+    assert!((0.2..0.201).contains(&least) && (1.799..=1.8).contains(&most));
 }
