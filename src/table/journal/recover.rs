@@ -33,12 +33,7 @@ pub(super) fn open_repeats(
     if missing.is_empty() {
         return Ok((file, found, parsed.rows));
     }
-    file.add_columns(&missing)?;
-    notices.push(format!(
-        "{}: added columns {}",
-        path.display(),
-        missing.join(", ")
-    ));
+    add_and_tell(&mut file, &missing, notices)?;
     let header = found.with(&missing);
     Ok((file, header, parsed.rows))
 }
@@ -85,7 +80,7 @@ pub(super) fn open_samples(
     if missing.is_empty() {
         return Ok((file, header));
     }
-    file.add_columns(&missing)?;
+    add_and_tell(&mut file, &missing, notices)?;
     Ok((file, samples::read_header(path)?.0))
 }
 
@@ -130,5 +125,19 @@ fn cut_and_tell(
             file.path().display()
         ));
     }
+    Ok(())
+}
+
+fn add_and_tell(
+    file: &mut AppendFile,
+    missing: &[&str],
+    notices: &mut Vec<String>,
+) -> Result<(), TableError> {
+    file.add_columns(missing)?;
+    notices.push(format!(
+        "{}: added columns {}",
+        file.path().display(),
+        missing.join(", ")
+    ));
     Ok(())
 }
