@@ -16,6 +16,7 @@ mod marker;
 pub mod references;
 pub mod resume;
 mod samples;
+pub mod stale;
 
 pub use csv::{is_reserved, read_repeats};
 pub use error::TableError;

@@ -139,8 +139,8 @@ impl AppendFile {
         Ok(floor)
     }
 
-    /// Rewrites the file with `missing` columns behind the present ones of `header`, and opens the new file. The
-    /// old one stays in place until the new one is whole on the disk.
+    /// Rewrites the file with `missing` columns behind the present ones, and opens the new file. The old
+    /// one stays in place until the new one is whole on the disk.
     pub fn add_columns(&mut self, missing: &[&str]) -> Result<(), TableError> {
         let name = self
             .path

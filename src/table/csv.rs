@@ -228,7 +228,7 @@ impl Header {
             .find(|key| !named(key))
         {
             return Err(TableError::Refused(format!(
-                "the table has no column `{lost}`"
+                "row not written: the table has no column `{lost}`"
             )));
         }
         Ok(line(self.columns.iter().map(|(name, slot)| match slot {
@@ -308,6 +308,11 @@ pub(super) fn line_error(path: &Path, line: u64, error: ::csv::Error) -> TableEr
             path: path.to_owned(),
             line,
             problem: format!("{len} fields where the header has {expected_len}"),
+        },
+        ::csv::ErrorKind::Utf8 { .. } => TableError::Line {
+            path: path.to_owned(),
+            line,
+            problem: "it is not UTF-8".to_owned(),
         },
         other => TableError::Line {
             path: path.to_owned(),

@@ -30,7 +30,7 @@ pub enum TableError {
         problem: String,
     },
     /// The system refused something.
-    #[error("cannot {action} {}{}", path.display(), advice.map(|advice| format!("; {advice}")).unwrap_or_default())]
+    #[error("cannot {action} {}{}", path.display(), after_semicolon(*advice))]
     Io {
         action: &'static str,
         path: PathBuf,
@@ -40,8 +40,8 @@ pub enum TableError {
     /// The folder is not in a state that rows may be added to.
     #[error("{}: {problem}", path.display())]
     State { path: PathBuf, problem: String },
-    /// The caller asked for a row that the table must not get: an error in xrun itself.
-    #[error("row not written: {0}")]
+    /// The caller asked for what no table may have: an error in xrun itself.
+    #[error("{0}")]
     Refused(String),
 }
 
@@ -71,4 +71,10 @@ impl TableError {
             }
         }
     }
+}
+
+fn after_semicolon(advice: Option<&str>) -> String {
+    advice
+        .map(|advice| format!("; {advice}"))
+        .unwrap_or_default()
 }

@@ -14,7 +14,7 @@ const OPENING: &str = "open the lock";
 
 /// The only one who writes into a result folder, until it is dropped.
 #[derive(Debug)]
-pub(super) struct FolderLock(#[expect(dead_code, reason = "held, not read")] File);
+pub(super) struct FolderLock(#[expect(dead_code, reason = "held, not read")] Held);
 
 impl FolderLock {
     pub fn acquire(folder: &Path, purpose: &str) -> Result<Self, TableError> {
@@ -33,7 +33,19 @@ impl FolderLock {
 
 /// The only one who measures on this machine, until it is dropped: two at a time disturb each other.
 #[derive(Debug)]
-pub struct MachineLock(#[expect(dead_code, reason = "held, not read")] File);
+pub struct MachineLock(#[expect(dead_code, reason = "held, not read")] Held);
+
+/// A locked file.
+#[derive(Debug)]
+struct Held(File);
+
+impl Drop for Held {
+    /// Closing alone would leave the lock to a process that is being started at this moment and has
+    /// not let go of its copies of our files yet. An error leaves it to the end of this process.
+    fn drop(&mut self) {
+        _ = self.0.unlock();
+    }
+}
 
 impl MachineLock {
     /// Takes the lock at `path`, usually [`MACHINE_LOCK`], for all users of the machine. `purpose` is
@@ -81,11 +93,11 @@ fn lock(
     subject: String,
     purpose: &str,
     advice: &'static str,
-) -> Result<File, TableError> {
+) -> Result<Held, TableError> {
     match file.try_lock() {
         Ok(()) => {
             sign(&mut file, purpose).map_err(TableError::io("write the lock", path))?;
-            Ok(file)
+            Ok(Held(file))
         }
         Err(TryLockError::WouldBlock) => Err(TableError::Locked {
             subject,
@@ -104,9 +116,9 @@ fn sign(file: &mut File, purpose: &str) -> io::Result<()> {
         "process {}, which measures {purpose} since {since}\n",
         std::process::id()
     );
-    file.set_len(0)?;
     file.rewind()?;
-    file.write_all(text.as_bytes())
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
 }
 
 fn holder(file: &mut File) -> String {

@@ -1,8 +1,8 @@
 //! In: rows of a folder, and the cells that a plan wants measured. Out: for each repeat of each cell
 //! whether it is measured, under which number, and why. Pure: knows no files and no clock.
 
-use super::{RepeatRow, Resolved};
-use crate::terms::{Mark, Outcome};
+use super::{RepeatRow, Resolved, stale};
+use crate::terms::Outcome;
 use std::collections::HashMap;
 
 /// One cell of the plan, as this machine would measure it now.
@@ -108,15 +108,14 @@ pub fn decide(
     wanted.iter().enumerate().flat_map(decide).collect()
 }
 
-/// Marks rows of the run that were measured by another program, or resolved otherwise, than `wanted`
+/// Marks completed rows of the run that were measured by another program, or resolved otherwise, than `wanted`
 /// now says. Rows of cells that are no longer wanted, or cannot be measured now, stay as they are.
 pub fn mark_stale(rows: &mut [RepeatRow], run: u32, wanted: &[Wanted]) {
     let by_cell: HashMap<&str, &Wanted> = wanted.iter().map(|cell| (cell.cell, cell)).collect();
     for row in rows.iter_mut().filter(|row| row.key.run == run) {
         let cell = by_cell.get(row.key.cell.as_str());
-        let stale = cell.is_some_and(|cell| change_since(row, cell).is_some());
-        if stale && !row.marks.contains(&Mark::Stale) {
-            row.marks.push(Mark::Stale);
+        if cell.is_some_and(|cell| change_since(row, cell).is_some()) {
+            stale::mark(row);
         }
     }
 }
@@ -219,8 +218,7 @@ fn standing<'a>(rows: impl Iterator<Item = &'a &'a RepeatRow> + Clone, cell: &Wa
     let verdict = |row: &RepeatRow| match (row.outcome, change_since(row, cell)) {
         (Outcome::Completed, None) => Why::Done,
         (Outcome::Completed, Some(change)) => Why::Stale(change),
-        (Outcome::Failed, _) => Why::Failed(row.reason.clone()),
-        (outcome, _) => Why::Failed(format!("{outcome}: {}", row.reason)),
+        _ => Why::Failed(failure(row)),
     };
     if rows.clone().any(|row| verdict(row) == Why::Done) {
         return Why::Done;
@@ -232,38 +230,20 @@ fn standing<'a>(rows: impl Iterator<Item = &'a &'a RepeatRow> + Clone, cell: &Wa
 /// What differs between how a row was measured and how the cell would be measured now. What the
 /// machine would make of a cell that it cannot measure is not known, and no difference.
 fn change_since(row: &RepeatRow, cell: &Wanted) -> Option<String> {
-    if row.outcome == Outcome::Skipped || cell.skip.is_some() {
-        return None;
+    let known = row.outcome == Outcome::Completed && cell.skip.is_none();
+    known
+        .then(|| stale::change(row, cell.program, cell.resolved))
+        .flatten()
+}
+
+/// What a row says went wrong, on one line.
+fn failure(row: &RepeatRow) -> String {
+    let reason = row.reason.lines().next().unwrap_or_default();
+    match (row.outcome, reason) {
+        (Outcome::Failed, reason) => reason.to_owned(),
+        (outcome, "") => outcome.to_string(),
+        (outcome, reason) => format!("{outcome}: {reason}"),
     }
-    if row.provenance.program != cell.program {
-        return Some("the program changed".to_owned());
-    }
-    let (was, is) = (&row.resolved, cell.resolved);
-    let columns = [
-        (
-            "device_kind",
-            was.device_kind.clone(),
-            is.device_kind.clone(),
-        ),
-        (
-            "replicas",
-            was.replicas.to_string(),
-            is.replicas.to_string(),
-        ),
-        (
-            "global_batch",
-            was.global_batch.to_string(),
-            is.global_batch.to_string(),
-        ),
-        ("cores", was.cores.clone(), is.cores.clone()),
-        (
-            "threads_per_core",
-            was.threads_per_core.to_string(),
-            is.threads_per_core.to_string(),
-        ),
-    ];
-    let changed = columns.into_iter().find(|(_, was, is)| was != is);
-    changed.map(|(column, was, is)| format!("{column} was `{was}` and is `{is}` now"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::field::{Field, quoted};
 use super::{Key, SampleRow, TableError};
 use crate::protocol::StepWindow;
 use crate::terms::Phase;
-use ::csv::{ByteRecord, ReaderBuilder};
+use ::csv::{ByteRecord, ReaderBuilder, StringRecord};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -123,9 +123,9 @@ impl SampleHeader {
 
     fn view<'a>(
         &self,
-        record: &ByteRecord,
+        record: &StringRecord,
         cells: &'a mut Cells,
-    ) -> Result<SampleView<'a>, (usize, String)> {
+    ) -> Result<SampleView<'a>, Misfit> {
         let mut window = StepWindow {
             replica: self.number(record, 4)?,
             first_step: self.number(record, 5)?,
@@ -138,7 +138,7 @@ impl SampleHeader {
         }
         Ok(SampleView {
             run: self.number(record, 0)?,
-            cell: cells.intern(self.text(record, 1)?),
+            cell: cells.intern(self.text(record, 1)),
             repeat: self.number(record, 2)?,
             rank: self.number(record, 3)?,
             window,
@@ -148,32 +148,39 @@ impl SampleHeader {
     /// A phase's column may be missing or empty: zero.
     fn number<T: FromStr + Default>(
         &self,
-        record: &ByteRecord,
+        record: &StringRecord,
         field: usize,
-    ) -> Result<T, (usize, String)> {
-        let text = self.text(record, field)?;
+    ) -> Result<T, Misfit> {
+        let text = self.text(record, field);
         if text.is_empty() && field >= KEYS.len() {
             return Ok(T::default());
         }
-        text.parse().map_err(|_| {
-            (
-                field,
-                format!("`{}` is not a number that can stand here", quoted(text)),
-            )
+        text.parse().map_err(|_| Misfit {
+            field,
+            found: quoted(text),
         })
     }
 
-    fn text<'a>(&self, record: &'a ByteRecord, field: usize) -> Result<&'a str, (usize, String)> {
-        let bytes = self.places[field]
+    fn text<'a>(&self, record: &'a StringRecord, field: usize) -> &'a str {
+        self.places[field]
             .and_then(|place| record.get(place))
-            .unwrap_or_default();
-        std::str::from_utf8(bytes).map_err(|_| {
-            (
-                field,
-                format!("`{}` is not UTF-8", quoted(&String::from_utf8_lossy(bytes))),
-            )
-        })
+            .unwrap_or_default()
     }
+
+    fn error(&self, path: &Path, record: &StringRecord, misfit: Misfit) -> TableError {
+        TableError::Field {
+            path: path.to_owned(),
+            line: record.position().map_or(0, |position| position.line()),
+            column: self.names[misfit.field].clone(),
+            problem: format!("`{}` is not a number that can stand here", misfit.found),
+        }
+    }
+}
+
+/// A field that is no number, and what stands there.
+struct Misfit {
+    field: usize,
+    found: String,
 }
 
 fn write_field(row: &SampleRow, field: usize, out: &mut String) {
@@ -224,20 +231,13 @@ pub fn visit_samples(path: &Path, mut visit: impl FnMut(SampleView)) -> Result<(
         return Ok(());
     }
     let header = SampleHeader::new(path, names)?;
-    let (mut record, mut cells) = (ByteRecord::new(), Cells::default());
+    let (mut record, mut cells) = (StringRecord::new(), Cells::default());
     while reader
-        .read_byte_record(&mut record)
+        .read_record(&mut record)
         .map_err(|error| line_error(path, 0, error))?
     {
-        let view = header
-            .view(&record, &mut cells)
-            .map_err(|(field, problem)| TableError::Field {
-                path: path.to_owned(),
-                line: record.position().map_or(0, |position| position.line()),
-                column: header.names[field].clone(),
-                problem,
-            })?;
-        visit(view);
+        let view = header.view(&record, &mut cells);
+        visit(view.map_err(|misfit| header.error(path, &record, misfit))?);
     }
     Ok(())
 }

@@ -82,7 +82,7 @@ fn what_is_missing_failed_or_stale_is_measured_under_a_new_number_of_its_block()
     other_run.key.run = 1;
     let rows = [
         done("a", 1, 1),
-        failed("a", 2, 2, "out of memory"),
+        failed("a", 2, 2, "out of memory\nstack: …"),
         old,
         other_run,
     ];
@@ -107,7 +107,7 @@ fn a_block_that_was_mended_is_done_whatever_failed_in_it() {
     ];
     assert_eq!(
         lines(&rows, &[wanted("a", 2, &resolved)], Mode::Continue, 0),
-        ["a 1: done", "a 2: failed before: timed-out:  -> 4"]
+        ["a 1: done", "a 2: failed before: timed-out -> 4"]
     );
 }
 
