@@ -9,3 +9,5 @@ pub mod spec;
 pub mod worker;
 
 pub mod table;
+
+pub mod commands;
