@@ -23,6 +23,7 @@ pub use error::{SpecErrors, Texts};
 
 use crate::terms::ChartKind;
 use settings::{SettingId, Value};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// One experiment file after all layers are merged and checked, before its sweep is expanded.
@@ -57,6 +58,8 @@ pub struct Origin {
     pub(crate) cases: Vec<Vec<Place>>,
     pub(crate) excludes: Vec<Place>,
     pub(crate) charts: Vec<Place>,
+    /// What flags and the environment change: `key=value` for each setting or axis.
+    pub(crate) changes: Vec<String>,
 }
 
 /// A value and where it came from.
@@ -171,6 +174,14 @@ impl Experiment {
             .value(SettingId::REPEATS)
             .and_then(|value| value.integer());
         u32::try_from(repeats.unwrap_or(1)).unwrap_or(u32::MAX)
+    }
+
+    /// A short name for what flags and the environment change: the same changes have the same name.
+    /// None where they change nothing.
+    pub fn variant(&self) -> Option<String> {
+        let digest = Sha256::digest(self.origin.changes.join("\n"));
+        let name = digest[..4].iter().map(|byte| format!("{byte:02x}"));
+        self.overridden.then(|| name.collect())
     }
 
     /// The seed of the order of cells.

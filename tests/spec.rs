@@ -6,6 +6,9 @@ mod wrong_files;
 #[path = "spec/good_files.rs"]
 mod good_files;
 
+#[path = "spec/shown.rs"]
+mod shown;
+
 #[path = "spec/properties.rs"]
 mod properties;
 

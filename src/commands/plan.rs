@@ -110,48 +110,44 @@ impl PlanView<'_> {
         Ok(())
     }
 
-    /// Settings that differ between cells.
+    /// Settings that the file gives several values.
     fn varied(&self) -> Vec<SettingId> {
-        let common = self.plan.common();
-        let is_common = |id: &SettingId| common.iter().any(|(setting, _)| setting == id);
-        let cells = &self.plan.cells;
-        let has = |id: &SettingId| cells.iter().any(|cell| cell.values.get(*id).is_some());
-        SettingId::all()
-            .filter(|id| !is_common(id) && has(id))
-            .collect()
+        let axes = self
+            .experiment
+            .axes
+            .iter()
+            .flat_map(|axis| axis.settings.iter().copied());
+        let cases = self.experiment.cases.iter().flat_map(|case| &case.settings);
+        let mut varied: Vec<_> = axes.chain(cases.map(|(id, _)| *id)).collect();
+        varied.sort_unstable();
+        varied.dedup();
+        varied
     }
 
     /// Where each value comes from: axes first, then what is declared, then defaults.
     fn settings(&self, out: &mut dyn Write) -> Result<()> {
         let mut rows = vec![["setting", "value", "from"].map(String::from).to_vec()];
         rows.extend(self.experiment.axes.iter().map(axis_row));
-        let varied = self.varied();
         let swept = |id: &SettingId| self.experiment.axes.iter().any(|a| a.settings.contains(id));
-        let used = |id: &SettingId| varied.contains(id) || self.common(*id).is_some();
+        let source = |id: SettingId| &self.experiment.base[id.index()].source;
         let (defaults, declared): (Vec<_>, Vec<_>) = SettingId::all()
-            .filter(|id| used(id) && !swept(id))
-            .partition(|id| self.experiment.base[id.index()].source == Source::Default);
+            .filter(|id| !swept(id))
+            .partition(|id| *source(*id) == Source::Default);
         for id in declared.into_iter().chain(defaults) {
-            let value = match self.experiment.base[id.index()].value.as_ref() {
-                Some(value) => value.to_string(),
-                None if varied.contains(&id) => "by cell".into(),
-                None => text(self.common(id)),
+            let mut values = self
+                .plan
+                .cells
+                .iter()
+                .filter_map(|cell| cell.values.get(id));
+            let Some(first) = values.next() else { continue };
+            let value = match values.all(|value| value == first) {
+                true => first.to_string(),
+                false => "by cell".into(),
             };
-            let source = self.experiment.base[id.index()].source.to_string();
-            rows.push(vec![id.key().into(), value, source]);
+            rows.push(vec![id.key().into(), value, source(id).to_string()]);
         }
         writeln!(out)?;
         aligned(&rows, out)
-    }
-
-    /// The value of a setting that all cells have.
-    fn common(&self, id: SettingId) -> Option<&Value> {
-        let first = self.plan.cells.first()?.values.get(id)?;
-        let cells = &self.plan.cells;
-        cells
-            .iter()
-            .all(|cell| cell.values.get(id) == Some(first))
-            .then_some(first)
     }
 }
 

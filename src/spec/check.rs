@@ -26,7 +26,8 @@ pub(super) fn experiment(path: &Path, layers: &Layers, report: &mut Report) -> E
     let flavours = flavour::flavours(path, layers, report);
     flavour::references(&flavours, &base, &axes, &cases, report);
     let (name, question) = header(path, layers, report);
-    let overridden = overridden(layers, &base, &axes, &report.texts);
+    let changes = changes(layers, &base, &axes, &report.texts);
+    let overridden = !changes.is_empty();
     let origin = Origin {
         texts: report.texts.clone(),
         base: base.iter().map(|b| b.as_ref().map(|b| b.place)).collect(),
@@ -34,6 +35,7 @@ pub(super) fn experiment(path: &Path, layers: &Layers, report: &mut Report) -> E
         cases: cases.iter().map(|(_, places)| places.clone()).collect(),
         excludes: excludes.iter().map(|(_, place)| *place).collect(),
         charts: charts.iter().map(|(_, place)| *place).collect(),
+        changes,
     };
     Experiment {
         name,
@@ -91,25 +93,43 @@ fn one_batch(base: &mut [Option<Checked>], axes: &mut Vec<Varied>, report: &mut 
     }
 }
 
-/// Whether a flag or variable changes what the files alone would give.
-fn overridden(layers: &Layers, base: &[Option<Checked>], axes: &[Varied], texts: &Texts) -> bool {
+/// What flags and variables change of what the files alone would give: `key=value` for each.
+fn changes(
+    layers: &Layers,
+    base: &[Option<Checked>],
+    axes: &[Varied],
+    texts: &Texts,
+) -> Vec<String> {
     let files = layers.files();
     // Their problems are reported already.
     let mut unheard = Report::new(texts.clone());
     let before = files.settings(&mut unheard);
     let mut axes_before = sweep::axes(&files, &mut unheard);
     sweep::settle(&before, &mut axes_before, &mut unheard);
-    let value = |checked: &Option<Checked>| checked.as_ref().map(|checked| checked.value.clone());
-    let changed = base
-        .iter()
-        .zip(&before)
-        .enumerate()
-        .any(|(index, (now, before))| {
-            let default = (SettingId(index as u8).setting().default)(model(base));
-            value(now).or(default.clone()) != value(before).or(default)
-        });
-    let rows = |axes: &[Varied]| axes.iter().map(|v| v.axis.rows.clone()).collect::<Vec<_>>();
-    changed || rows(axes) != rows(&axes_before)
+    let value = |checked: &Option<Checked>, id: SettingId| {
+        let declared = checked.as_ref().map(|checked| checked.value.clone());
+        declared.or_else(|| (id.setting().default)(model(base)))
+    };
+    let swept = |axes: &[Varied], id| axes.iter().any(|varied| varied.of(id).is_some());
+    let plain = SettingId::all().filter_map(|id| {
+        let now = value(&base[id.index()], id);
+        let ended = swept(&axes_before, id) && !swept(axes, id);
+        let changed = ended || now != value(&before[id.index()], id);
+        changed.then(|| {
+            format!(
+                "{}={}",
+                id.key(),
+                now.map_or(String::new(), |v| v.to_string())
+            )
+        })
+    });
+    let rows = |varied: &&Varied| {
+        !axes_before
+            .iter()
+            .any(|b| b.axis.rows == varied.axis.rows && b.axis.name == varied.axis.name)
+    };
+    let axis = |varied: &Varied| format!("{}={}", varied.axis.name, varied.axis.labels.join(","));
+    plain.chain(axes.iter().filter(rows).map(axis)).collect()
 }
 
 fn model(base: &[Option<Checked>]) -> crate::terms::ModelName {

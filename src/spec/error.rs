@@ -222,6 +222,11 @@ impl Report {
         self.problems.is_empty()
     }
 
+    /// Whether there are more problems than are shown, so that looking for near words is vain.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() > MOST_SHOWN
+    }
+
     /// All problems, in the order of the texts and of the places in them.
     pub(crate) fn into_errors(mut self) -> SpecErrors {
         self.problems.sort_by_key(|problem| problem.place);

@@ -24,7 +24,7 @@ enum Shape {
     Number,
 }
 
-const KEYS: [(&str, Shape); 12] = [
+static KEYS: [(&str, Shape); 12] = [
     ("binary", Shape::Text),
     ("features", Shape::Texts),
     ("profile", Shape::Text),
@@ -86,36 +86,8 @@ fn definition(group: &Group, report: &mut Report) -> Definition {
 
 /// The value of a flavour's key as text.
 fn part(entry: &Entry, report: &mut Report) -> Option<String> {
-    let key = entry.key.as_str();
-    let shape = KEYS
-        .iter()
-        .find(|(name, _)| *name == key)
-        .map(|(_, shape)| shape);
-    let shape = match (shape, key.strip_prefix("env.")) {
-        (Some(shape), _) => shape,
-        (None, Some(_)) => &Shape::Text,
-        (None, None) => {
-            let keys = || KEYS.iter().map(|(name, _)| *name).chain(["env"]);
-            let title = format!("a flavour has no `{key}`");
-            let help = format!("a flavour has {}", keys().collect::<Vec<_>>().join(", "));
-            report.push(
-                Problem::at(entry.key_place, title)
-                    .nearest(key, keys())
-                    .help(help),
-            );
-            return None;
-        }
-    };
-    let fits = match (shape, &entry.value) {
-        (Shape::Text, Raw::Text(text)) => (!text.is_empty()).then(|| text.to_string()),
-        (Shape::Texts, Raw::Text(text)) => Some(format!("{:?}", [text])),
-        (Shape::Texts, Raw::List(items)) => texts(items),
-        (Shape::Words(words), value) => plain(value).filter(|word| words.contains(&word.as_str())),
-        (Shape::Number, Raw::Integer(number)) => {
-            number.value.filter(|n| *n > 0).map(|n| n.to_string())
-        }
-        _ => None,
-    };
+    let shape = shape(entry, report)?;
+    let fits = fit(shape, &entry.value);
     if fits.is_none() {
         let allowed = match shape {
             Shape::Text => "a text in quotes".into(),
@@ -123,10 +95,40 @@ fn part(entry: &Entry, report: &mut Report) -> Option<String> {
             Shape::Words(words) => one_of(words),
             Shape::Number => "a whole number from 1".into(),
         };
-        let title = format!("`{key}` cannot be {}", describe(&entry.value));
+        let title = format!("`{}` cannot be {}", entry.key, describe(&entry.value));
         report.push(Problem::at(entry.place, title).help(format!("allowed: {allowed}")));
     }
     fits
+}
+
+/// What the key of an entry may be, if a flavour has it.
+fn shape(entry: &Entry, report: &mut Report) -> Option<&'static Shape> {
+    let key = entry.key.as_str();
+    if key.starts_with("env.") {
+        return Some(&Shape::Text);
+    }
+    let known = KEYS.iter().find(|(name, _)| *name == key);
+    if known.is_none() {
+        let keys = || KEYS.iter().map(|(name, _)| *name).chain(["env"]);
+        let help = format!("a flavour has {}", keys().collect::<Vec<_>>().join(", "));
+        let problem = Problem::at(entry.key_place, format!("a flavour has no `{key}`"));
+        report.push(problem.nearest(key, keys()).help(help));
+    }
+    known.map(|(_, shape)| shape)
+}
+
+/// A value of this shape as text.
+fn fit(shape: &Shape, value: &Raw) -> Option<String> {
+    match (shape, value) {
+        (Shape::Text, Raw::Text(text)) => (!text.is_empty()).then(|| text.clone()),
+        (Shape::Texts, Raw::Text(text)) => Some(format!("{:?}", [text])),
+        (Shape::Texts, Raw::List(items)) => texts(items),
+        (Shape::Words(words), value) => plain(value).filter(|word| words.contains(&word.as_str())),
+        (Shape::Number, Raw::Integer(number)) => {
+            number.value.filter(|n| *n > 0).map(|n| n.to_string())
+        }
+        _ => None,
+    }
 }
 
 fn texts(items: &[Spanned<Raw>]) -> Option<String> {
@@ -202,42 +204,45 @@ pub(super) fn references(
     cases: &[(Case, Vec<Place>)],
     report: &mut Report,
 ) {
+    let names: Vec<_> = flavours
+        .iter()
+        .map(|flavour| flavour.name.as_str())
+        .collect();
+    let names = [&BUILT_IN[..], &names].concat();
+    for (value, place) in named(base, axes, cases) {
+        let Value::Text(name) = &value else { continue };
+        if !names.contains(&name.as_ref()) {
+            let help = format!("write [flavours.{name}], or take {}", one_of(&names));
+            let problem = Problem::at(place, format!("there is no flavour `{name}`"));
+            report.push(problem.nearest(name, names.iter().copied()).help(help));
+        }
+    }
+}
+
+/// Every value of `build.flavour` and its place.
+fn named(
+    base: &[Option<Checked>],
+    axes: &[Varied],
+    cases: &[(Case, Vec<Place>)],
+) -> Vec<(Value, Place)> {
     let id = SettingId::FLAVOUR;
-    let base = base[id.index()]
+    let plain = base[id.index()]
         .iter()
         .map(|checked| (checked.value.clone(), checked.place));
-    let swept = axes.iter().filter_map(|varied| {
-        let column = varied
-            .axis
-            .settings
-            .iter()
-            .position(|setting| *setting == id)?;
-        let values = varied.axis.rows.iter().map(move |row| row[column].clone());
-        Some(values.map(move |value| (value, varied.places[column])))
-    });
-    let cases = cases.iter().flat_map(|(case, places)| {
-        let settings = case.settings.iter().zip(&places[1..]);
-        settings
-            .filter(|((setting, _), _)| *setting == id)
-            .map(|((_, v), p)| (v.clone(), *p))
-    });
-    let names = || {
-        BUILT_IN
-            .into_iter()
-            .chain(flavours.iter().map(|f| f.name.as_str()))
-    };
-    for (value, place) in base.chain(swept.flatten()).chain(cases) {
-        let Value::Text(name) = &value else { continue };
-        if !names().any(|known| known == name.as_ref()) {
-            let help = format!(
-                "write [flavours.{name}], or take {}",
-                one_of(&names().collect::<Vec<_>>())
-            );
-            report.push(
-                Problem::at(place, format!("there is no flavour `{name}`"))
-                    .nearest(name, names())
-                    .help(help),
+    let mut values: Vec<_> = plain.collect();
+    for Varied { axis, places, .. } in axes {
+        for (column, _) in axis.settings.iter().enumerate().filter(|(_, s)| **s == id) {
+            values.extend(
+                axis.rows
+                    .iter()
+                    .map(|row| (row[column].clone(), places[column])),
             );
         }
     }
+    for (case, places) in cases {
+        let settings = case.settings.iter().zip(&places[1..]);
+        let named = settings.filter(|((setting, _), _)| *setting == id);
+        values.extend(named.map(|((_, value), place)| (value.clone(), *place)));
+    }
+    values
 }

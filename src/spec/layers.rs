@@ -135,7 +135,10 @@ pub(super) fn known(entry: &Entry, report: &mut Report) -> Option<SettingId> {
     let section = |key: &str| key.split('.').next() == Some(entry.key.as_str());
     let empty_section =
         entry.value == Raw::Table && SETTINGS.iter().any(|setting| section(setting.key));
-    if id.is_none() && !empty_section {
+    if id.is_none() && report.is_full() {
+        report.doubtful = true;
+        report.push(Problem::at(entry.key_place, "unknown setting"));
+    } else if id.is_none() && !empty_section {
         report.doubtful |= meant(&entry.key).is_none_or(decisive);
         report.push(unknown_key(entry));
     }

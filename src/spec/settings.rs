@@ -222,6 +222,19 @@ impl fmt::Display for Value {
     }
 }
 
+impl Serialize for Value {
+    /// Numbers, truth values and lists as such, all else as its text.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Integer(value) => serializer.serialize_u64(*value),
+            Value::Number(value) => serializer.serialize_f64(*value),
+            Value::Integers(values) => serializer.collect_seq(values.iter()),
+            Value::Word(_) | Value::Text(_) | Value::Duration(_) => serializer.collect_str(self),
+        }
+    }
+}
+
 /// The settings of one cell, typed. A setting that does not apply to the cell has its default here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {

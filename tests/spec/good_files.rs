@@ -216,6 +216,12 @@ fn only_a_changed_value_is_an_override() {
     assert!(!overridden("measure.steps=5"));
     assert!(!overridden("measure.seed=1"));
     assert!(overridden("measure.steps=6"));
+    let variant = |flags: &[&str]| files.read(flags).unwrap().0.variant();
+    let six = variant(&["measure.steps=6"]);
+    assert_eq!(six.as_ref().map(String::len), Some(8));
+    assert_eq!(variant(&["measure.steps=6", "measure.seed=1"]), six);
+    assert_ne!(variant(&["measure.steps=7"]), six);
+    assert_eq!(variant(&["measure.seed=1"]), None);
     assert!(overridden("measure.steps=5,6"));
 }
 
@@ -322,4 +328,42 @@ error: no cell matches all that is selected
 1 | --only devices.per_worker=8
   | ^
 ");
+}
+
+#[test]
+fn a_flavour_takes_over_what_it_extends() {
+    let text = "[flavours.a]\nlto = true\nenv = { A = \"1\" }\n[flavours.b]\nextends = \"a\"\nlto = \"thin\"\nfeatures = \"avx512\"";
+    let (experiment, _) = body(text).unwrap();
+    let said = experiment.flavours[1]
+        .definition
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}"));
+    insta::assert_snapshot!(said.collect::<Vec<_>>().join("\n"), @r#"
+env.A = 1
+features = ["avx512"]
+lto = thin
+"#);
+}
+
+#[test]
+fn axes_of_a_file_join_those_it_extends_and_replace_their_namesakes() {
+    let files = Files::new(&[
+        (
+            "base.toml",
+            "[sweep]\nmeasure.steps = [1, 2]\ninput.threads = [1, 2]",
+        ),
+        (
+            "x.toml",
+            "schema = 1\nname = \"x\"\nextends = [\"base.toml\"]\n[sweep]\nmeasure.steps = [3]\nmeasure.seed = [7, 8]",
+        ),
+    ]);
+    let (experiment, plan) = files.read(&[]).unwrap();
+    let axes: Vec<_> = experiment
+        .axes
+        .iter()
+        .map(|axis| axis.name.as_str())
+        .collect();
+    assert_eq!(axes, ["measure.steps", "input.threads", "measure.seed"]);
+    assert_eq!(plan.cells.len(), 4);
+    assert!(!experiment.overridden);
 }

@@ -1,9 +1,10 @@
-//! The JSON form of a plan: one document with every cell, for programs.
+//! The JSON form of a plan: one document with every cell, for programs. Cells are written one by one,
+//! so that a large plan is never in memory twice.
 
 use super::PlanView;
-use crate::plan::Cell;
-use crate::spec::settings::SettingId;
-use serde::Serialize;
+use crate::plan::{Cell, Values};
+use crate::spec::settings::{SettingId, Value};
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// The whole plan for programs.
@@ -19,14 +20,14 @@ pub(super) struct Document<'a> {
     /// Values outside the sweep.
     settings: BTreeMap<&'a str, Origin>,
     axes: Vec<AxisDocument<'a>>,
-    cells: Vec<CellDocument<'a>>,
+    cells: Cells<'a>,
     /// Places in `cells`.
     first_block: Vec<usize>,
 }
 
 #[derive(Serialize)]
 struct Origin {
-    value: String,
+    value: Value,
     source: String,
 }
 
@@ -38,27 +39,47 @@ struct AxisDocument<'a> {
     source: String,
 }
 
+/// All cells, in the order of the file.
+struct Cells<'a>(PlanView<'a>);
+
+impl Serialize for Cells<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let cells = self.0.plan.cells.iter().enumerate();
+        serializer.collect_seq(cells.map(|(index, cell)| CellDocument::new(&self.0, index, cell)))
+    }
+}
+
 #[derive(Serialize)]
 struct CellDocument<'a> {
     id: &'a str,
     label: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'a str>,
-    settings: BTreeMap<&'a str, String>,
+    #[serde(serialize_with = "by_key")]
+    settings: &'a Values,
+}
+
+impl<'a> CellDocument<'a> {
+    fn new(view: &'a PlanView, index: usize, cell: &'a Cell) -> Self {
+        Self {
+            id: &cell.id.0,
+            label: &cell.label,
+            skipped: view.reason(index),
+            settings: &cell.values,
+        }
+    }
+}
+
+fn by_key<S: Serializer>(values: &Values, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.iter().map(|(id, value)| (id.key(), value)))
 }
 
 impl PlanView<'_> {
     pub(super) fn document(&self) -> Document<'_> {
         let settings = SettingId::all().filter_map(|id| {
-            let source = &self.experiment.base[id.index()].source;
+            let source = self.experiment.base[id.index()].source.to_string();
             let value = self.experiment.value(id)?;
-            Some((
-                id.key(),
-                Origin {
-                    value: value.to_string(),
-                    source: source.to_string(),
-                },
-            ))
+            Some((id.key(), Origin { value, source }))
         });
         let axes = self.experiment.axes.iter().map(|axis| AxisDocument {
             name: &axis.name,
@@ -66,7 +87,6 @@ impl PlanView<'_> {
             labels: &axis.labels,
             source: axis.source.to_string(),
         });
-        let cells = self.plan.cells.iter().enumerate();
         Document {
             experiment: &self.experiment.name,
             question: self.experiment.question.trim(),
@@ -77,21 +97,8 @@ impl PlanView<'_> {
             estimate: self.estimate,
             settings: settings.collect(),
             axes: axes.collect(),
-            cells: cells.map(|(index, cell)| self.cell(index, cell)).collect(),
+            cells: Cells(*self),
             first_block: self.plan.block(1),
-        }
-    }
-
-    fn cell<'a>(&'a self, index: usize, cell: &'a Cell) -> CellDocument<'a> {
-        let settings = cell
-            .values
-            .iter()
-            .map(|(id, value)| (id.key(), value.to_string()));
-        CellDocument {
-            id: &cell.id.0,
-            label: &cell.label,
-            skipped: self.reason(index),
-            settings: settings.collect(),
         }
     }
 }
