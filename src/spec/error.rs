@@ -63,8 +63,10 @@ impl Texts {
         let (start, end) = (place.start as usize, place.end as usize);
         let from = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let to = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let end = end.clamp(start, to);
-        (self.line(place), &text[from..to], start - from..end - from)
+        let line = text[from..to].trim_end_matches('\r');
+        let start = (start - from).min(line.len());
+        let end = end.saturating_sub(from).clamp(start, line.len());
+        (self.line(place), line, start..end)
     }
 }
 

@@ -55,7 +55,8 @@ fn visit(
             return None;
         }
     };
-    let document = document::parse(path, &text, report);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let document = document::parse(path, text, report);
     chain.push(identity);
     for (target, place) in extended(&document, report) {
         let target = path.parent().unwrap_or(Path::new("")).join(target);

@@ -367,3 +367,13 @@ fn axes_of_a_file_join_those_it_extends_and_replace_their_namesakes() {
     assert_eq!(plan.cells.len(), 4);
     assert!(!experiment.overridden);
 }
+
+#[test]
+fn files_of_other_editors_read_the_same() {
+    let plain = "schema = 1\nname = \"x\"\n[measure]\nsteps = 5\n";
+    let others = [plain.replace('\n', "\r\n"), format!("\u{feff}{plain}")];
+    let cell = |text: &str| ids(&Files::new(&[("x.toml", text)]).read(&[]).unwrap().1);
+    for other in others {
+        assert_eq!(cell(&other), cell(plain));
+    }
+}

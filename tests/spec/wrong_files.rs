@@ -1042,6 +1042,41 @@ error: cannot read `x.toml`: it has 104857600 bytes, and an experiment file has 
 }
 
 #[test]
+fn carets_stand_right_in_files_of_other_editors() {
+    let windows =
+        "schema = 1\r\nname = \"x\"\r\n[measure]\r\nquestion = \"é\"\r\n\tsteps = \"ü\"\r\n";
+    assert_snapshot!(wrong_file(&[("x.toml", windows)]), @r#"
+error: unknown setting `measure.question`
+ --> x.toml:4:1
+  |
+4 | question = "é"
+  | ^^^^^^^^
+  |
+  = help: [measure] has warmup_steps, steps, repeats, timeout, seed, aa, builds, stop_at_global_step, checkpoint_every
+
+error: `measure.steps` cannot be the text "ü"
+ --> x.toml:5:10
+  |
+5 |     steps = "ü"
+  |             ^^^
+  |
+  = help: allowed: a whole number from 1 to 1000000000
+
+2 problems, nothing was run
+"#);
+    let marked = "\u{feff}schema = 2\nname = \"x\"";
+    assert_snapshot!(wrong_file(&[("x.toml", marked)]), @"
+error: the file is written for a newer xrun: schema 2
+ --> x.toml:1:10
+  |
+1 | schema = 2
+  |          ^ this xrun reads schema 1
+  |
+  = help: update xrun
+");
+}
+
+#[test]
 fn deep_nesting() {
     let lists = format!(
         "[sweep]\nmeasure.steps = {}{}",
