@@ -13,3 +13,5 @@ pub mod spec;
 pub mod worker;
 
 pub mod table;
+
+pub mod commands;

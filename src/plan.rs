@@ -1,30 +1,68 @@
-//! In: an [`Experiment`](crate::spec::Experiment). Out: frozen [`Cell`]s and the order in which
-//! repeats of them run. Pure: the same file gives the same cells, ids and order on every machine.
+//! In: an [`Experiment`]. Out: frozen [`Cell`]s and the order in which repeats of them run. Pure: the
+//! same file gives the same cells, ids and order on every machine.
 
-use crate::spec::settings::{Settings, Value};
+mod cell;
+mod expand;
+mod order;
+mod rules;
+mod select;
+mod write;
 
-/// One combination of axis values, one point of a chart.
+pub use cell::{Cell, CellId, Values};
+pub use expand::expand;
+pub use order::order;
+
+use crate::spec::{self, Experiment, SpecErrors};
+use std::path::Path;
+
+/// The cells of an experiment, before anything is measured.
 #[derive(Clone, Debug)]
-pub struct Cell {
-    pub id: CellId,
-    /// What differs from other cells, for people: `2 devices, input on host`.
-    pub label: String,
-    /// The declared value of every setting, in the order of the list; none where it does not apply.
-    pub values: Vec<Option<Value>>,
-    /// The label of each zip axis, in the order of the experiment's axes; none for a case.
-    pub axis_labels: Vec<(String, String)>,
-    /// Why no machine can run this cell with this version of xrun.
-    pub unbuilt: Option<String>,
+pub struct Plan {
+    /// In the order of the file: the product with its last axis fastest, then the cases.
+    pub cells: Vec<Cell>,
+    /// Combinations that differ from an earlier cell only in settings that do not apply to them.
+    pub merged: usize,
+    /// Combinations that an `[[exclude]]` dropped.
+    pub excluded: usize,
+    pub seed: u64,
 }
 
-/// Twelve hexadecimal digits: a hash of the declared, applicable settings that differ from their
-/// default, of the flavour's definition, and of `twin`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CellId(pub String);
+impl Plan {
+    /// The places in `cells` in the order of one block; blocks are counted from 1.
+    pub fn block(&self, block: u32) -> Vec<usize> {
+        order(self.cells.len(), block, self.seed)
+    }
 
-impl Cell {
-    /// The cell's settings, typed.
-    pub fn settings(&self) -> Settings {
-        unimplemented!()
+    /// The order of every block, first to last: one repeat of every cell in each.
+    pub fn blocks(&self, repeats: u32) -> impl Iterator<Item = Vec<usize>> {
+        (1..=repeats).map(|block| self.block(block))
+    }
+}
+
+/// Reads an experiment with its layers, as [`spec::load`] does, and expands it.
+///
+/// # Errors
+///
+/// Every problem of the file and of its cells at once; those of cells are left out where other
+/// problems leave open which cells are meant.
+pub fn read(
+    path: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+    flags: &[String],
+) -> Result<(Experiment, Plan), SpecErrors> {
+    match spec::load(path, environment, flags) {
+        Ok(experiment) => {
+            let plan = expand(&experiment)?;
+            Ok((experiment, plan))
+        }
+        Err(mut errors) => {
+            let later = errors
+                .take_partial()
+                .and_then(|partial| expand(&partial).err());
+            if let Some(later) = later {
+                errors.extend(later);
+            }
+            Err(errors)
+        }
     }
 }

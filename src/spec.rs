@@ -1,11 +1,30 @@
 //! In: one TOML file with its layers. Out: an [`Experiment`], checked, in which every setting knows
 //! where its value came from; or every problem at once. Knows no machine and runs nothing.
 
+mod chart;
+mod check;
+mod document;
+mod error;
+mod file;
+mod flavour;
+mod layers;
+mod overrides;
+mod pick;
 pub mod settings;
+mod sweep;
+mod value;
+mod write;
+
+pub(crate) use error::{Place, Problem, Report};
+pub(crate) use value::from_text;
+pub(crate) use write::to_toml;
+
+pub use error::{SpecErrors, Texts};
 
 use crate::terms::ChartKind;
 use settings::{SettingId, Value};
-use std::path::PathBuf;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
 
 /// One experiment file after all layers are merged and checked, before its sweep is expanded.
 #[derive(Clone, Debug)]
@@ -24,6 +43,23 @@ pub struct Experiment {
     pub flavours: Vec<Flavour>,
     /// True where `-S` or the environment changed a setting: results then go to `variants/<hash>`.
     pub overridden: bool,
+    pub origin: Origin,
+}
+
+/// Where the parts of an experiment stand in its texts, so that later checks can point there too.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    pub(crate) texts: Texts,
+    /// One per setting.
+    pub(crate) base: Vec<Option<Place>>,
+    /// One per setting of each axis.
+    pub(crate) axes: Vec<Vec<Place>>,
+    /// The beginning of each case, then one per setting.
+    pub(crate) cases: Vec<Vec<Place>>,
+    pub(crate) excludes: Vec<Place>,
+    pub(crate) charts: Vec<Place>,
+    /// What flags and the environment change: `key=value` for each setting or axis.
+    pub(crate) changes: Vec<String>,
 }
 
 /// A value and where it came from.
@@ -91,4 +127,87 @@ pub struct Flavour {
     pub binary: Option<PathBuf>,
     /// Every declared key and value in key order, for the identity of cells.
     pub definition: Vec<(String, String)>,
+}
+
+/// Reads an experiment file with everything that it extends; then the environment's `XRUN_` names
+/// and the `KEY=VALUE` texts of `-S` flags on top of it.
+///
+/// # Errors
+///
+/// Every problem of every layer at once. Problems of single cells are found by
+/// [`plan::read`](crate::plan::read), which calls this.
+pub fn load(
+    path: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+    flags: &[String],
+) -> Result<Experiment, SpecErrors> {
+    let mut report = Report::default();
+    let Some(files) = file::read(path, &mut report) else {
+        return Err(report.into_errors());
+    };
+    let environment = overrides::environment(environment, &mut report);
+    let flags = overrides::flags(flags, &mut report);
+    let layers = layers::Layers::new(files, environment, flags);
+    let experiment = check::experiment(path, &layers, &mut report);
+    if report.is_empty() {
+        return Ok(experiment);
+    }
+    let sound = !report.doubtful;
+    Err(report
+        .into_errors()
+        .with_partial(sound.then_some(experiment)))
+}
+
+impl Experiment {
+    /// The value of a setting outside the sweep; its default where the file does not say.
+    pub fn value(&self, id: SettingId) -> Option<Value> {
+        let declared: Vec<_> = self.base.iter().map(|d| d.value.clone()).collect();
+        let model = settings::Choice::of(&declared).model;
+        declared[id.index()]
+            .clone()
+            .or_else(|| (id.setting().default)(model))
+    }
+
+    /// Fresh launches of each cell.
+    pub fn repeats(&self) -> u32 {
+        let repeats = self
+            .value(SettingId::REPEATS)
+            .and_then(|value| value.integer());
+        u32::try_from(repeats.unwrap_or(1)).unwrap_or(u32::MAX)
+    }
+
+    /// A short name for what flags and the environment change: the same changes have the same name.
+    /// None where they change nothing.
+    pub fn variant(&self) -> Option<String> {
+        let digest = Sha256::digest(self.origin.changes.join("\n"));
+        let name = digest[..4].iter().map(|byte| format!("{byte:02x}"));
+        self.overridden.then(|| name.collect())
+    }
+
+    /// The seed of the order of cells.
+    pub fn seed(&self) -> u64 {
+        let seed = self
+            .value(SettingId::SEED)
+            .and_then(|value| value.integer());
+        seed.expect("the seed has a default")
+    }
+}
+
+impl Source {
+    /// Whether it is a layer above the files.
+    pub fn overrides(&self) -> bool {
+        matches!(self, Source::Environment(_) | Source::Flag(_))
+    }
+}
+
+impl std::fmt::Display for Source {
+    /// `default`, `cifar.toml:12`, `XRUN_MEASURE__STEPS`, `-S measure.steps=1`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Source::Environment(name) => f.write_str(name),
+            Source::Flag(flag) => write!(f, "-S {flag}"),
+        }
+    }
 }

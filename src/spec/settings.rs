@@ -1,15 +1,186 @@
 //! The one list of settings. It makes the keys of the file, of `-S` and of the environment, the CSV
 //! columns, the documentation and the identity of a cell.
 
+mod list;
+mod rules;
+mod typed;
+
+pub use list::SETTINGS;
+pub use rules::{Choice, Rule, resolve};
+
 use crate::terms::*;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use strum::VariantArray;
 
-/// Index of a setting in the list of settings.
+/// One line of the list of settings.
+#[derive(Debug)]
+pub struct Setting {
+    /// As in the file: `devices.per_worker`.
+    pub key: &'static str,
+    pub kind: Kind,
+    /// What a cell of this model has where the file does not say; none where there is no default.
+    pub default: fn(ModelName) -> Option<Value>,
+    /// Which cells have this setting.
+    pub rule: Rule,
+    pub role: Role,
+    /// What its number counts, for labels: `device`.
+    pub noun: Option<&'static str>,
+    /// One line for people.
+    pub about: &'static str,
+}
+
+/// What a setting's value may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Bool,
+    Integer {
+        min: u64,
+        max: u64,
+    },
+    /// A finite number greater than zero and not above `max`.
+    Positive {
+        max: f64,
+    },
+    /// A word of a closed set.
+    Word(fn() -> Vec<&'static str>),
+    /// The name of a flavour.
+    Flavour,
+    Path,
+    /// Layer widths, input and output included.
+    Widths,
+    Duration,
+}
+
+/// What a setting is to a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Part of what is measured, and so of the cell's identity.
+    Identity,
+    /// Bounds a repeat without changing what it measures.
+    Bound,
+    /// The same for all cells of an experiment; cannot be swept.
+    Campaign,
+}
+
+/// Index of a setting in [`SETTINGS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SettingId(pub u8);
+
+impl SettingId {
+    pub const MODEL: Self = Self::known("model.name");
+    pub const LOCAL_BATCH: Self = Self::known("model.local_batch");
+    pub const GLOBAL_BATCH: Self = Self::known("model.global_batch");
+    pub const CONVOLUTION: Self = Self::known("model.convolution");
+    pub const SOURCE: Self = Self::known("input.source");
+    pub const PLACEMENT: Self = Self::known("input.placement");
+    pub const DEVICE_PIPELINE: Self = Self::known("input.device_pipeline");
+    pub const KIND: Self = Self::known("devices.kind");
+    pub const PER_WORKER: Self = Self::known("devices.per_worker");
+    pub const TOPOLOGY: Self = Self::known("cluster.topology");
+    pub const WORKERS: Self = Self::known("cluster.workers");
+    pub const SERVERS: Self = Self::known("cluster.servers");
+    pub const UPDATE: Self = Self::known("cluster.update");
+    pub const BACKUP_WORKERS: Self = Self::known("cluster.backup_workers");
+    pub const FLAVOUR: Self = Self::known("build.flavour");
+    pub const REPEATS: Self = Self::known("measure.repeats");
+    pub const SEED: Self = Self::known("measure.seed");
+    pub const AA: Self = Self::known("measure.aa");
+    pub const BUILDS: Self = Self::known("measure.builds");
+    pub const STOP: Self = Self::known("measure.stop_at_global_step");
+    pub const CHECKPOINT: Self = Self::known("measure.checkpoint_every");
+
+    /// The setting with this key; does not compile where there is none.
+    const fn known(key: &str) -> Self {
+        let mut index = 0;
+        while index < SETTINGS.len() {
+            if same(SETTINGS[index].key.as_bytes(), key.as_bytes()) {
+                return Self(index as u8);
+            }
+            index += 1;
+        }
+        panic!("no setting has this key")
+    }
+
+    /// The setting with this key.
+    pub fn of(key: &str) -> Option<Self> {
+        let index = SETTINGS.iter().position(|setting| setting.key == key)?;
+        Some(Self(index as u8))
+    }
+
+    /// Every setting in the order of the list.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..SETTINGS.len()).map(|index| Self(index as u8))
+    }
+
+    pub fn index(self) -> usize {
+        self.0.into()
+    }
+
+    pub fn setting(self) -> &'static Setting {
+        &SETTINGS[self.index()]
+    }
+
+    pub fn key(self) -> &'static str {
+        self.setting().key
+    }
+}
+
+impl Setting {
+    /// A value of this setting as people say it: `2 devices`, `placement host`.
+    pub fn say(&self, value: &Value) -> String {
+        let leaf = self.key.rsplit('.').next().unwrap_or(self.key);
+        match (self.noun, value) {
+            (Some(noun), Value::Integer(1)) => format!("1 {noun}"),
+            (Some(noun), value) => format!("{value} {noun}s"),
+            (None, Value::Word(word)) if self.key == SettingId::MODEL.key() => (*word).into(),
+            (None, value) => format!("{} {value}", leaf.replace('_', " ")),
+        }
+    }
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut index = 0;
+    while index < a.len() && index < b.len() && a[index] == b[index] {
+        index += 1;
+    }
+    index == a.len() && index == b.len()
+}
+
+/// The spellings of a closed set.
+pub(crate) fn words<T: VariantArray + Copy + Into<&'static str>>() -> Vec<&'static str> {
+    T::VARIANTS.iter().map(|word| (*word).into()).collect()
+}
+
+impl Kind {
+    /// What may stand there, for messages and documentation.
+    pub fn allowed(self) -> String {
+        match self {
+            Kind::Bool => "`true` or `false`".into(),
+            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Positive { max } => format!("a number above 0, at most {max}"),
+            Kind::Word(words) => one_of(&words()),
+            Kind::Flavour => "the name of a flavour in quotes".into(),
+            Kind::Path => "a path in quotes".into(),
+            Kind::Widths => "a list of at least two widths such as [256, 4096, 256]".into(),
+            Kind::Duration => {
+                "a time in quotes such as \"500ms\", \"30s\", \"5m\" or \"1h\"".into()
+            }
+        }
+    }
+}
+
+/// `` `a`, `b` or `c` ``
+pub(crate) fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.as_slice() {
+        [] => "nothing".into(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
 
 /// One value of one setting.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +197,16 @@ pub enum Value {
     Duration(Duration),
 }
 
+impl Value {
+    /// The number of a whole number.
+    pub fn integer(&self) -> Option<u64> {
+        match self {
+            Value::Integer(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Value {
     /// As it stands in a CSV field: `[256, 4096]` for a list, seconds with a unit for a duration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +218,19 @@ impl fmt::Display for Value {
             Value::Text(text) => f.write_str(text),
             Value::Integers(values) => write!(f, "{values:?}"),
             Value::Duration(duration) => write!(f, "{}s", duration.as_secs_f64()),
+        }
+    }
+}
+
+impl Serialize for Value {
+    /// Numbers, truth values and lists as such, all else as its text.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Integer(value) => serializer.serialize_u64(*value),
+            Value::Number(value) => serializer.serialize_f64(*value),
+            Value::Integers(values) => serializer.collect_seq(values.iter()),
+            Value::Word(_) | Value::Text(_) | Value::Duration(_) => serializer.collect_str(self),
         }
     }
 }
