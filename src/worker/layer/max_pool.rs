@@ -140,26 +140,55 @@ impl Geometry {
     }
 
     fn pool<T: Scalar>(self, x: &[T], y: &mut [T], places: &mut [u8]) {
-        for (at, mut window) in self.windows() {
-            let y = &mut y[at..][..self.channels];
-            let places = &mut places[at..][..self.channels];
-            let (first, from) = window.next().expect("each window holds a pixel of the image");
-            y.copy_from_slice(&x[from..][..self.channels]);
-            places.fill(first);
-            for (place, from) in window {
-                keep_larger(&x[from..][..self.channels], place, y, places);
+        for (at, window) in self.windows() {
+            let window: Vec<_> = window.collect();
+            let results = y[at..][..self.channels].chunks_mut(LANES);
+            let places = places[at..][..self.channels].chunks_mut(LANES);
+            for (lane, (y, places)) in results.zip(places).enumerate() {
+                pool_lanes(&x[lane * LANES..], &window, y, places);
             }
         }
     }
 
     fn spread<T: Scalar>(self, dy: &[T], places: &[u8], dx: &mut [T]) {
+        let mut starts = [0; WINDOW * WINDOW];
         for (at, window) in self.windows() {
-            let dy = &dy[at..][..self.channels];
-            let places = &places[at..][..self.channels];
-            for (place, to) in window {
-                add_where(dy, places, place, &mut dx[to..][..self.channels]);
+            window.for_each(|(place, from)| starts[usize::from(place)] = from);
+            let gradients = dy[at..][..self.channels].iter().zip(&places[at..]);
+            for (channel, (dy, place)) in gradients.enumerate() {
+                dx[starts[usize::from(*place)] + channel] += *dy;
             }
         }
+    }
+}
+
+/// Channels whose maxima stay in registers while a window is searched.
+const LANES: usize = 16;
+
+/// Finds up to `LANES` maxima. `window` has places and where in `x` their channels start.
+fn pool_lanes<T: Scalar>(x: &[T], window: &[(u8, usize)], y: &mut [T], places: &mut [u8]) {
+    let width = y.len();
+    let mut best = [T::zero(); LANES];
+    // As wide as a number, so that comparing and choosing are vector instructions.
+    let mut found = [0u32; LANES];
+    let (first, from) = window[0];
+    best[..width].copy_from_slice(&x[from..][..width]);
+    found.fill(u32::from(first));
+    for &(place, from) in &window[1..] {
+        let mut seen = [T::zero(); LANES];
+        match x[from..].first_chunk::<LANES>() {
+            Some(whole) if width == LANES => seen = *whole,
+            _ => seen[..width].copy_from_slice(&x[from..][..width]),
+        }
+        for ((best, found), seen) in best.iter_mut().zip(&mut found).zip(seen) {
+            let larger = seen > *best;
+            *best = if larger { seen } else { *best };
+            *found = if larger { u32::from(place) } else { *found };
+        }
+    }
+    y.copy_from_slice(&best[..width]);
+    for (place, found) in places.iter_mut().zip(found) {
+        *place = found as u8;
     }
 }
 
@@ -171,20 +200,6 @@ fn reach(i: usize, size: usize) -> (Range<usize>, usize) {
     let start = (i * STRIDE).saturating_sub(before);
     let end = (i * STRIDE + WINDOW - before).min(size);
     (start..end, before.saturating_sub(i * STRIDE))
-}
-
-fn keep_larger<T: Scalar>(x: &[T], place: u8, y: &mut [T], places: &mut [u8]) {
-    for ((x, y), kept) in x.iter().zip(y).zip(places) {
-        let larger = *x > *y;
-        *y = if larger { *x } else { *y };
-        *kept = if larger { place } else { *kept };
-    }
-}
-
-fn add_where<T: Scalar>(dy: &[T], places: &[u8], place: u8, dx: &mut [T]) {
-    for ((dy, kept), dx) in dy.iter().zip(places).zip(dx) {
-        *dx += if *kept == place { *dy } else { T::zero() };
-    }
 }
 
 #[cfg(test)]
