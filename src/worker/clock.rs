@@ -30,6 +30,11 @@ impl StepClock {
         }
     }
 
+    /// When the present step started, which is when the one before has ended.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Books the time since the last booking to `phase`.
     pub fn book(&mut self, phase: Phase) {
         let now = Instant::now();

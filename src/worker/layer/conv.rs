@@ -34,10 +34,10 @@
 
 mod im2col;
 
+use super::Activation;
 use super::operation::{Backward, Function, View, apply3};
 use super::partition::{add_rows, examples_per_thread, sum_of};
 use super::scalar::Scalar;
-use super::Activation;
 use candle_core::{Module, Result, Shape, Tensor, Var};
 use im2col::{Geometry, Patches};
 use rayon::prelude::*;
@@ -118,7 +118,10 @@ impl Function<3> for Convolution {
                 dx: dx_parts.next(),
             })
             .collect();
-        let sums: Vec<_> = shares.into_par_iter().map(|share| pass.run(share)).collect();
+        let sums: Vec<_> = shares
+            .into_par_iter()
+            .map(|share| pass.run(share))
+            .collect();
         let (dw, db) = sums.into_iter().unzip();
         Ok([
             call.wanted[0].then_some(dx),
@@ -134,7 +137,11 @@ impl Convolution {
         let (&[batch, height, width, channels], &[kernel, kernel_width, inputs, filters]) =
             (x.dims, w.dims)
         else {
-            candle_core::bail!("a convolution of {:?} by {:?}, not 4 by 4 dimensions", x.dims, w.dims);
+            candle_core::bail!(
+                "a convolution of {:?} by {:?}, not 4 by 4 dimensions",
+                x.dims,
+                w.dims
+            );
         };
         if kernel != kernel_width || channels != inputs || b.dims != [filters] {
             let (x, w, b) = (x.dims, w.dims, b.dims);
@@ -163,14 +170,16 @@ fn correlate<T: Scalar>(
     let result = geometry.pixels() * weights.len() / geometry.patch();
     let part = examples_per_thread(out.len() / result);
     let parts = images.par_chunks(part * geometry.image());
-    parts.zip(out.par_chunks_mut(part * result)).for_each(|(images, out)| {
-        let mut patches = Patches::new(geometry);
-        let blocks = images.chunks(geometry.block() * geometry.image());
-        for (images, out) in blocks.zip(out.chunks_mut(geometry.block() * result)) {
-            patches.times(images, weights, out);
-            finish(out);
-        }
-    });
+    parts
+        .zip(out.par_chunks_mut(part * result))
+        .for_each(|(images, out)| {
+            let mut patches = Patches::new(geometry);
+            let blocks = images.chunks(geometry.block() * geometry.image());
+            for (images, out) in blocks.zip(out.chunks_mut(geometry.block() * result)) {
+                patches.times(images, weights, out);
+                finish(out);
+            }
+        });
 }
 
 /// The part of a batch that one thread takes.

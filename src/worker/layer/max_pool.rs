@@ -124,8 +124,8 @@ impl Geometry {
     /// For each output pixel where its channels start in the result, and for each pixel of its
     /// window that lies within the image the place in the window and where its channels start.
     fn windows(self) -> impl Iterator<Item = (usize, impl Iterator<Item = (u8, usize)>)> {
-        let pixels = (0..self.out_height())
-            .flat_map(move |i| (0..self.out_width()).map(move |j| (i, j)));
+        let pixels =
+            (0..self.out_height()).flat_map(move |i| (0..self.out_width()).map(move |j| (i, j)));
         pixels.enumerate().map(move |(pixel, (i, j))| {
             let (rows, skipped_rows) = reach(i, self.height);
             let (columns, skipped_columns) = reach(j, self.width);

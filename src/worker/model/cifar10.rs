@@ -56,11 +56,7 @@ impl Cifar10 {
             conv2: Conv::new(w2, v.constant("conv2/biases", 64, 0.1)?, 2, Relu),
             local3: Dense::new(w3, v.constant("local3/biases", 384, 0.1)?, Relu),
             local4: Dense::new(w4, v.constant("local4/biases", 192, 0.1)?, Relu),
-            softmax_linear: Dense::new(
-                w5,
-                v.constant("softmax_linear/biases", 10, 0.0)?,
-                Identity,
-            ),
+            softmax_linear: Dense::new(w5, v.constant("softmax_linear/biases", 10, 0.0)?, Identity),
             decayed,
             parameters: std::mem::replace(v, Variables::new(seed, dtype)).in_name_order(),
         })

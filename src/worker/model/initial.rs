@@ -58,7 +58,9 @@ fn fnv1a(name: &str) -> u64 {
 /// `e^-x` for x in 0..=2 to 13 digits. The one of a system's library may differ between systems.
 fn exp_minus(x: f64) -> f64 {
     let z = x / 16.0;
-    let series = (1..=9).rev().fold(1.0, |sum, n| 1.0 - z / f64::from(n) * sum);
+    let series = (1..=9)
+        .rev()
+        .fold(1.0, |sum, n| 1.0 - z / f64::from(n) * sum);
     (0..4).fold(series, |power, _| power * power)
 }
 

@@ -89,7 +89,13 @@ impl<T: Scalar> Patches<T> {
     pub fn times(&mut self, images: &[T], weights: &[T], out: &mut [T]) {
         let filters = Matrix::rows_of(weights.len() / self.geometry.patch(), weights);
         let patches = self.lay_out(images);
-        multiply(patches, filters, out, Destination::Overwrite, Threads::Caller);
+        multiply(
+            patches,
+            filters,
+            out,
+            Destination::Overwrite,
+            Threads::Caller,
+        );
     }
 
     /// Adds to `out` the transposed patches of at most a block of images times `right`, which has

@@ -1,0 +1,148 @@
+//! Puts the parts of one replica together: cores, model, input, exchange.
+
+use super::cores::{bound_cores, pinned_pool};
+use super::exchange::{Exchange, group};
+use super::input::{self, Input};
+use super::model::{self, Model};
+use super::parameters::Parameters;
+use super::step_loop::{Seen, StepLoop};
+use crate::protocol::{DeviceJob, Job, ReplicaReport, StepWindow};
+use crate::terms::Topology;
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use rayon::ThreadPool;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A replica that is ready to train.
+pub struct Built {
+    pool: ThreadPool,
+    steps: StepLoop,
+    parameters: Arc<Parameters>,
+}
+
+/// What a replica has measured, and its evidence.
+pub struct Outcome {
+    pub windows: Vec<StepWindow>,
+    pub report: ReplicaReport,
+    pub measured_from: Instant,
+    pub measured_until: Instant,
+    pub startup_seconds: f64,
+    pub prefill_seconds: f64,
+    pub first_step_seconds: f64,
+    pub exchanged_bytes: u64,
+}
+
+/// Makes all replicas of this worker.
+pub fn build(job: &Job) -> Result<Vec<Built>> {
+    let count = job.devices.len();
+    let pools = job
+        .devices
+        .iter()
+        .enumerate()
+        .map(pool_of)
+        .collect::<Result<Vec<_>>>()?;
+    let inputs = input::open(job, &vec![Device::Cpu; count]).context("opening the input")?;
+    let groups = match job.settings.topology {
+        Topology::Replicated => vec![count],
+        _ => vec![1; count],
+    };
+    let mut parts = pools.into_iter().zip(inputs).enumerate();
+    let mut built = Vec::with_capacity(count);
+    for size in groups {
+        built.extend(build_group(job, parts.by_ref().take(size).collect())?);
+    }
+    Ok(built)
+}
+
+fn pool_of((replica, device): (usize, &DeviceJob)) -> Result<ThreadPool> {
+    match device {
+        DeviceJob::Cpu { cores } => pinned_pool(replica, cores),
+        DeviceJob::Cuda { .. } => bail!("running on a GPU is not built into this version"),
+    }
+}
+
+type Part = (usize, (ThreadPool, Box<dyn Input>));
+
+/// Replicas that share one model. Its variables are made on the first replica's cores.
+fn build_group(job: &Job, parts: Vec<Part>) -> Result<Vec<Built>> {
+    let (_, (pool, _)) = parts.first().context("a group has at least one replica")?;
+    let model: Arc<dyn Model> = Arc::from(
+        pool.install(|| model::build(&job.settings, job.settings.seed))
+            .context("building the model")?,
+    );
+    let parameters = Arc::new(Parameters::new(model.parameters())?);
+    let members = group::form(&job.settings, &parameters, parts.len());
+    let build = |((replica, (pool, input)), member): (Part, group::Member)| Built {
+        pool,
+        steps: StepLoop {
+            replica,
+            model: model.clone(),
+            input,
+            exchange: Box::new(member) as Box<dyn Exchange>,
+            warmup_steps: job.settings.warmup_steps,
+            steps: job.settings.steps,
+        },
+        parameters: parameters.clone(),
+    };
+    Ok(parts.into_iter().zip(members).map(build).collect())
+}
+
+impl Built {
+    /// The replica's number within its worker.
+    pub fn number(&self) -> usize {
+        self.steps.replica
+    }
+
+    /// Trains on the replica's own cores. `started` is when the harness said so.
+    pub fn run(self, started: Instant) -> Result<Outcome> {
+        let Self {
+            pool,
+            mut steps,
+            parameters,
+        } = self;
+        let cores = bound_cores(&pool)?;
+        pool.install(move || {
+            let prefill_seconds = steps
+                .input
+                .prefill()
+                .context("filling the input pipeline")?
+                .0;
+            let before_first_step = started.elapsed().as_secs_f64();
+            let seen = steps.run()?;
+            let parameter_digest = steps
+                .has_parameters()
+                .then(|| parameters.digest())
+                .transpose()?;
+            let (measured_from, measured_until) =
+                seen.measured.context("a loop that ends has measured")?;
+            Ok(Outcome {
+                startup_seconds: before_first_step - prefill_seconds,
+                prefill_seconds,
+                first_step_seconds: seen.first_step_seconds,
+                exchanged_bytes: seen.exchanged_bytes,
+                measured_from,
+                measured_until,
+                report: evidence(steps.replica, cores, &seen, parameter_digest),
+                windows: seen.windows,
+            })
+        })
+    }
+}
+
+fn evidence(
+    replica: usize,
+    cores: Vec<usize>,
+    seen: &Seen,
+    parameter_digest: Option<String>,
+) -> ReplicaReport {
+    ReplicaReport {
+        replica,
+        examples: seen.examples,
+        cores,
+        first_loss: seen.first_loss,
+        last_loss: seen.last_loss,
+        input_checksum: seen.label_sum,
+        parameter_digest,
+    }
+}
