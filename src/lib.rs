@@ -1,5 +1,6 @@
 //! xrun runs training experiments that one TOML file declares, and says why they scale or not.
 
+pub mod stats;
 pub mod terms;
 pub mod units;
 
@@ -9,3 +10,8 @@ pub mod spec;
 pub mod worker;
 
 pub mod table;
+
+pub mod analysis;
+pub mod chart;
+
+pub mod commands;

@@ -1,0 +1,51 @@
+//! The one answer of an experiment: its fastest cell against one device, and what bounds whom.
+
+use crate::analysis::bottleneck::{Cause, Verdict};
+use crate::analysis::scaling::View;
+use crate::analysis::wording::{list, rate, ratio};
+use std::collections::BTreeMap;
+
+/// The answer in one sentence.
+pub fn headline(view: &View, verdicts: &[Verdict]) -> String {
+    let companions = view.companions();
+    let Some((fastest, figures)) = companions
+        .fastest()
+        .and_then(|cell| Some((cell, cell.figures.as_ref()?)))
+    else {
+        return without_training(view);
+    };
+    let top = format!("fastest is {} with {}", fastest.label, rate(&figures.throughput()));
+    let single = companions.best_single().filter(|single| single.cell != fastest.cell);
+    let times = single.and_then(|single| {
+        let ratio = ratio(&crate::analysis::speedup(fastest, single)?.ratio);
+        Some(format!(", {ratio} times the best single device ({})", single.label))
+    });
+    format!("{top}{}; {}.", times.unwrap_or_default(), causes(verdicts))
+}
+
+/// Where only pipelines were measured, or nothing at all.
+fn without_training(view: &View) -> String {
+    let rates = view.summary.measured().map(|(cell, figures)| {
+        let label = &cell.label;
+        (figures.throughput(), label)
+    });
+    match rates.max_by(|a, b| a.0.median.total_cmp(&b.0.median)) {
+        Some((throughput, label)) => {
+            format!("no cell trains a model; the fastest is {label} with {}.", rate(&throughput))
+        }
+        None => "no cell was completed, so there is no answer.".to_string(),
+    }
+}
+
+/// `input-bound: a and b; compute-bound: c`.
+fn causes(verdicts: &[Verdict]) -> String {
+    let mut by_cause: BTreeMap<Cause, Vec<String>> = BTreeMap::new();
+    for verdict in verdicts {
+        by_cause.entry(verdict.cause).or_default().push(verdict.series.clone());
+    }
+    let parts: Vec<String> = by_cause
+        .iter()
+        .map(|(cause, series)| format!("{cause}: {}", list(series)))
+        .collect();
+    parts.join("; ")
+}
