@@ -75,16 +75,16 @@ pub fn explain(view: &View) -> Explanation {
 }
 
 fn judge(view: &View, series: &Series) -> Verdict {
-    let Some((cell, figures)) = decisive(series) else {
+    let Some((cell, n)) = decisive(series) else {
         return unmeasured(series);
     };
-    let (cause, because) = diagnose(view, cell, figures);
+    let (cause, because) = diagnose(view, series, cell);
     let (cause, limit) = match core_limit(series, cell) {
         Some(limit) => (Cause::Cores, Some(limit)),
         None => (cause, None),
     };
     let clauses = [
-        Some(format!("{} with {because}", replicas(cell))),
+        Some(format!("with {} {because}", replicas(cell))),
         loss::scaling_clause(view, series, cell),
         limit,
         absent(series, cell),
@@ -93,17 +93,25 @@ fn judge(view: &View, series: &Series) -> Verdict {
     Verdict {
         series: series.title().to_string(),
         cause,
-        sentence: format!("{}: {cause}: {}.", series.title(), clauses.join("; ")),
+        sentence: format!("{}: {}: {}.", series.title(), lead(cause, n), clauses.join("; ")),
     }
 }
 
-/// The cell that a series is judged by: the most replicas that have cores of their own.
-fn decisive<'a>(series: &Series<'a>) -> Option<(&'a CellSummary, &'a Figures)> {
+/// How a sentence opens; a doubt is never said without its n.
+fn lead(cause: Cause, n: usize) -> String {
+    match cause {
+        Cause::Undecided => format!("{cause} with n = {n}"),
+        _ => cause.to_string(),
+    }
+}
+
+/// The cell that a series is judged by, with its n: the most replicas that have cores of their own.
+fn decisive<'a>(series: &Series<'a>) -> Option<(&'a CellSummary, usize)> {
     let crowded = |cell: &CellSummary| cell.marks.contains_key(&Mark::Oversubscribed);
     series
         .measured()
         .max_by_key(|point| (!crowded(point.cell), point.cell.replicas))
-        .and_then(|point| Some((point.cell, point.cell.figures.as_ref()?)))
+        .and_then(|point| Some((point.cell, point.cell.figures.as_ref()?.n())))
 }
 
 fn unmeasured(series: &Series) -> Verdict {
@@ -120,7 +128,10 @@ fn unmeasured(series: &Series) -> Verdict {
 }
 
 /// What bounds one cell, and the clause that says so.
-fn diagnose(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, String) {
+fn diagnose(view: &View, series: &Series, cell: &CellSummary) -> (Cause, String) {
+    let Some(figures) = &cell.figures else {
+        return (Cause::Unknown, "nothing was measured".to_string());
+    };
     match evidence::read(figures) {
         Reading::NoPhases => {
             let because = "no phases recorded: add a cell that reports its phases";
@@ -129,7 +140,10 @@ fn diagnose(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, Strin
         Reading::TooFew => (Cause::Undecided, too_few(figures)),
         Reading::Straddles(part) => (Cause::Undecided, straddles(part, figures)),
         Reading::Dominant(Part::Input) => input_bound(view, cell, figures),
-        Reading::Dominant(Part::Distortion) => distort_bound(view, cell, figures),
+        Reading::Dominant(Part::Distortion) => {
+            let host = host_clause(view, series, cell);
+            (Cause::Distortion, format!("{}; {host}", distorts(figures)))
+        }
         Reading::Dominant(Part::Exchange) => exchange_bound(figures),
         Reading::Dominant(Part::Compute) => compute_bound(view, cell, figures),
         Reading::Spread => (Cause::Mixed, format!("{} of the step", evidence::shares(figures))),
@@ -137,9 +151,9 @@ fn diagnose(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, Strin
 }
 
 fn too_few(figures: &Figures) -> String {
-    let n = figures.n();
     let shares = evidence::shares(figures);
-    format!("{shares} of the step so far: cannot decide with n = {n}, measure at least 6 repeats")
+    let told = rate(&figures.throughput());
+    format!("{told}, {shares} of the step so far: measure at least 6 repeats")
 }
 
 fn straddles(part: Part, figures: &Figures) -> String {
@@ -160,23 +174,24 @@ fn input_bound(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, St
         return (Cause::Input, because);
     };
     let alone = alone.throughput();
-    let delivers = format!("the pipeline alone {} {}", with_replicas(pipeline, cell), rate(&alone));
-    let told = format!("{}, replicas wait {wait} of the step", rate(&full));
+    let both = format!(
+        "the pipeline alone{} delivers {}, the full cell {}, replicas wait {wait} of the step",
+        with_replicas(pipeline, cell),
+        rate(&alone),
+        rate(&full)
+    );
     let because = match full.median >= 0.75 * alone.median {
-        true => format!("{told}: {delivers}, no more"),
-        false => format!(
-            "{told}: {delivers}, but beside training they share {}",
-            cores(cell)
-        ),
+        true => both,
+        false => format!("{both}, since beside training the pipeline shares {}", cores(cell)),
     };
     (Cause::Input, because)
 }
 
-/// `delivers`, and with how many replicas where that is not the number of `cell`.
+/// With how many replicas the pipeline was measured, where that is not the number of `cell`.
 fn with_replicas(pipeline: &CellSummary, cell: &CellSummary) -> String {
     match pipeline.replicas == cell.replicas {
-        true => "delivers".to_string(),
-        false => format!("(with {}) delivers", replicas(pipeline)),
+        true => String::new(),
+        false => format!(" (measured with {})", replicas(pipeline)),
     }
 }
 
@@ -187,27 +202,35 @@ fn cores(cell: &CellSummary) -> String {
     }
 }
 
-fn distort_bound(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, String) {
+fn distorts(figures: &Figures) -> String {
     let share = percent(&figures.share(Part::Distortion.phases()));
-    let n = figures.n();
-    let told = format!(
-        "{}, {share} of the step is distortion on the training device (n = {n})",
-        rate(&figures.throughput())
-    );
-    let other = with_figures(view.companions().other_placement(cell));
-    let because = match other {
-        None => format!(
-            "{told}; whether the host does it better cannot be told from these cells: add \
-             input.placement = \"host\""
-        ),
-        Some((host, host_figures)) => {
-            let there = rate(&host_figures.throughput());
-            let times = crate::analysis::speedup(host, cell);
-            let times = times.map_or(String::new(), |s| format!(", {} times as much", ratio(&s.ratio)));
-            format!("{told}; with input on the host the same devices reach {there}{times}")
-        }
+    let told = rate(&figures.throughput());
+    format!("{told}, {share} of the step is distortion on the training device")
+}
+
+/// What the host does with the same input, at as many replicas and at the fewest.
+fn host_clause(view: &View, series: &Series, cell: &CellSummary) -> String {
+    let times = |cell: &CellSummary| {
+        let host = view.companions().other_placement(cell)?;
+        Some((host, crate::analysis::speedup(host, cell)?.ratio))
     };
-    (Cause::Distortion, because)
+    let Some((host, gain)) = times(cell) else {
+        return "whether the host does it better cannot be told from these cells: add \
+                input.placement = \"host\""
+            .to_string();
+    };
+    let there = host.figures.as_ref().map(|figures| rate(&figures.throughput()));
+    let first = series.measured().map(|point| point.cell).find(|other| other.replicas < cell.replicas);
+    let at_first = first.and_then(|first| {
+        let ratio = ratio(&times(first)?.1);
+        Some(format!(", {ratio} times with {}", replicas(first)))
+    });
+    format!(
+        "with input on the host {}, {} times as much{}",
+        there.unwrap_or_default(),
+        ratio(&gain),
+        at_first.unwrap_or_default()
+    )
 }
 
 fn exchange_bound(figures: &Figures) -> (Cause, String) {
