@@ -56,7 +56,10 @@ pub enum Content {
         guides: Vec<Guide>,
     },
     /// Stacked bars; parts in the order of [`Stack::parts`].
-    Bars { parts: Vec<String>, stacks: Vec<Stack> },
+    Bars {
+        parts: Vec<String>,
+        stacks: Vec<Stack>,
+    },
 }
 
 /// Points that belong together, joined by straight lines.
@@ -120,7 +123,11 @@ pub enum NoFigure {
 /// When no cell has figures, and when cells of weak and strong scaling would share the picture.
 pub fn build(summary: &Summary, story: &Story, chart: &ChartStory) -> Result<Figure, NoFigure> {
     let view = arrange(summary, story, chart)?;
-    if view.series.iter().all(|series| series.measured().next().is_none()) {
+    if view
+        .series
+        .iter()
+        .all(|series| series.measured().next().is_none())
+    {
         let notes = caption::absent_cells(&view);
         let why = notes.first().map_or("there are no rows", String::as_str);
         return Err(NoFigure::Empty(why.to_string()));

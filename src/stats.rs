@@ -1,61 +1,91 @@
-//! In: plain numbers. Out: medians and their intervals. Knows no rows.
+//! In: plain numbers. Out: medians, spreads, and intervals that hold without assuming a distribution.
+//! Knows no rows, no units and no cells. Values must be finite; an infinite one stays at its end of the order.
 
-use std::collections::BTreeMap;
+mod binomial;
+mod paired;
 
-/// A median with its 95 % interval by order statistics; no interval for fewer than six values.
+pub use paired::{pair_by_block, paired_ratio};
+
+/// The least probability with which an interval covers the true value.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// Makes the MAD of normal values estimate their standard deviation: 1 / Φ⁻¹(3/4).
+const MAD_TO_DEVIATION: f64 = 1.482_602_218_505_602;
+
+/// A middle value with an interval that covers the true one with probability [`CONFIDENCE`] or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     pub median: f64,
-    pub low: Option<f64>,
-    pub high: Option<f64>,
+    pub low: f64,
+    pub high: f64,
+    /// How many independent values (or pairs of them) it rests on.
     pub n: usize,
+    /// The exact probability of covering, since only some are possible for small `n`: 0.96875 for 6.
+    pub coverage: f64,
 }
 
-/// The median of `values`; none when there are none.
+impl Estimate {
+    /// True where `value` lies outside the interval: the data decide against it.
+    pub fn excludes(&self, value: f64) -> bool {
+        value < self.low || value > self.high
+    }
+}
+
+/// The middle value, or the mean of the two middle ones. None of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(sorted[middle]),
-        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
-    }
+    quantile(values, 0.5)
 }
 
-/// The median of `values` with the narrowest symmetric order-statistics interval of at least 95 %.
-pub fn estimate(values: &[f64]) -> Estimate {
+/// The arithmetic mean. None of nothing.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Median distance from the median, scaled to the standard deviation of normal values. None of nothing.
+pub fn mad(values: &[f64]) -> Option<f64> {
+    let centre = median(values)?;
+    let distances: Vec<f64> = values.iter().map(|value| (value - centre).abs()).collect();
+    Some(median(&distances)? * MAD_TO_DEVIATION)
+}
+
+/// The value below which a share `p` (0 to 1) of the values lies, linear between neighbours
+/// (Hyndman and Fan, "Sample quantiles in statistical packages", 1996, type 7). None of nothing.
+pub fn quantile(values: &[f64], p: f64) -> Option<f64> {
+    let sorted = sorted(values);
+    let last = sorted.len().checked_sub(1)?;
+    let place = p.clamp(0.0, 1.0) * last as f64;
+    let (below, above) = (
+        sorted[place.floor() as usize],
+        sorted[place.ceil() as usize],
+    );
+    Some(if below == above {
+        below
+    } else {
+        below + (above - below) * place.fract()
+    })
+}
+
+/// The median of independent values with its interval between two of them, by the order statistics
+/// that the true median separates with exact binomial probability (David and Nagaraja, "Order
+/// Statistics", 2003, §7.1). None below 6 values: even `[min, max]` then covers less than 95 %.
+pub fn interval(values: &[f64]) -> Option<Estimate> {
     let n = values.len();
+    let (left_out, coverage) = binomial::widest_trim(n, CONFIDENCE)?;
+    let sorted = sorted(values);
+    Some(Estimate {
+        median: median(values)?,
+        low: sorted[left_out],
+        high: sorted[n - 1 - left_out],
+        n,
+        coverage,
+    })
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let rank = (0..n / 2)
-        .rev()
-        .find(|rank| coverage(n, *rank) >= 0.95)
-        .filter(|_| n >= 6);
-    Estimate {
-        median: median(values).unwrap_or(f64::NAN),
-        low: rank.map(|rank| sorted[rank]),
-        high: rank.map(|rank| sorted[n - 1 - rank]),
-        n,
-    }
+    sorted
 }
 
-/// The ratio of `a` to `b` over the blocks that both have.
-pub fn paired_ratio(a: &BTreeMap<u32, f64>, b: &BTreeMap<u32, f64>) -> Estimate {
-    let ratios: Vec<f64> = a
-        .iter()
-        .filter_map(|(block, value)| b.get(block).map(|other| value / other))
-        .collect();
-    estimate(&ratios)
-}
-
-/// Probability that the median lies between the values of `rank` from below and from above.
-fn coverage(n: usize, rank: usize) -> f64 {
-    let mut term = 0.5f64.powi(n as i32);
-    let mut tail = 0.0;
-    for k in 0..=rank {
-        tail += term;
-        term *= (n - k) as f64 / (k + 1) as f64;
-    }
-    1.0 - 2.0 * tail
-}
+#[cfg(test)]
+mod tests;

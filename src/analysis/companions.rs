@@ -32,7 +32,11 @@ impl<'a> Companions<'a> {
         let placement = cell.value("input.placement")?;
         self.same_but_input(cell)
             .filter(|other| other.value("input.source") == cell.value("input.source"))
-            .find(|other| other.value("input.placement").is_some_and(|p| p != placement))
+            .find(|other| {
+                other
+                    .value("input.placement")
+                    .is_some_and(|p| p != placement)
+            })
     }
 
     /// The completed cell with one replica and the highest throughput.
@@ -107,7 +111,10 @@ mod tests {
         let host = &summary.cells[1];
         assert_eq!(label(find.pipeline_only(host)).unwrap(), "pipeline only");
         assert_eq!(label(find.resident(host)).unwrap(), "2 devices, no input");
-        assert_eq!(label(find.other_placement(host)).unwrap(), "2 devices, input on device");
+        assert_eq!(
+            label(find.other_placement(host)).unwrap(),
+            "2 devices, input on device"
+        );
         assert_eq!(label(find.best_single()).unwrap(), "1 device, no input");
         assert_eq!(label(find.fastest()).unwrap(), "2 devices, no input");
     }

@@ -1,7 +1,7 @@
 //! Hand-made rows for tests: cells of the CIFAR-10 network with given throughput and phases.
 
 use crate::analysis::{AxisStory, Story};
-use crate::table::{Key, Measured, Provenance, Resolved, RepeatRow};
+use crate::table::{Key, Measured, Provenance, RepeatRow, Resolved};
 use crate::terms::{Mark, Outcome, Phase};
 use std::collections::BTreeMap;
 
@@ -176,7 +176,11 @@ pub fn cifar_story() -> Story {
         question: "Do more devices train CIFAR-10 faster?".into(),
         machine: "test-machine".into(),
         axes: vec![
-            axis("devices.per_worker", &["devices.per_worker"], &["1", "2", "4", "8"]),
+            axis(
+                "devices.per_worker",
+                &["devices.per_worker"],
+                &["1", "2", "4", "8"],
+            ),
             axis(
                 "input",
                 &["input.source", "input.placement"],
@@ -191,15 +195,27 @@ pub fn cifar_story() -> Story {
 /// Throughput of the two arms of the three-report table at 1, 2, 4 and 8 replicas, prefill
 /// included, with waiting and distortion as they follow from one device's own speed.
 pub fn seed_rows(n: u32) -> Vec<RepeatRow> {
-    let host = [(1, 6476.0, 0.10), (2, 7061.0, 0.54), (4, 7128.0, 0.77), (8, 7124.0, 0.88)];
-    let device = [(1, 1747.0, 0.78), (2, 3356.0, 0.79), (4, 4759.0, 0.85), (8, 5117.0, 0.91)];
+    let host = [
+        (1, 6476.0, 0.10),
+        (2, 7061.0, 0.54),
+        (4, 7128.0, 0.77),
+        (8, 7124.0, 0.88),
+    ];
+    let device = [
+        (1, 1747.0, 0.78),
+        (2, 3356.0, 0.79),
+        (4, 4759.0, 0.85),
+        (8, 5117.0, 0.91),
+    ];
     let mut rows = RowBuilder::pipeline_only(7130.0).repeats(n);
     for (replicas, rate, wait) in host {
         let cell = RowBuilder::cifar10(replicas).rate(rate);
         rows.extend(cell.phase(Phase::InputWait, wait).repeats(n));
     }
     for (replicas, rate, distort) in device {
-        let cell = RowBuilder::cifar10(replicas).input("input on device").rate(rate);
+        let cell = RowBuilder::cifar10(replicas)
+            .input("input on device")
+            .rate(rate);
         rows.extend(cell.phase(Phase::Distort, distort).repeats(n));
     }
     rows

@@ -66,8 +66,10 @@ pub fn arrange<'a>(
 ) -> Result<View<'a>, MixedConventions> {
     let trains = |cell: &&CellSummary| !is(cell, "model.name", "none");
     let mixed = summary.cells.iter().any(|cell| trains(&cell));
-    let (cells, pipelines): (Vec<_>, Vec<_>) =
-        summary.cells.iter().partition(|cell| trains(cell) || !mixed);
+    let (cells, pipelines): (Vec<_>, Vec<_>) = summary
+        .cells
+        .iter()
+        .partition(|cell| trains(cell) || !mixed);
     let categories = categories(&cells, story, &chart.x);
     let mut view = View {
         summary,
@@ -137,11 +139,17 @@ fn grouped<'a>(
         }
     }
     groups.sort_by(|a, b| a.0.cmp(&b.0));
-    groups.into_iter().map(|(_, name, members)| (name, members)).collect()
+    groups
+        .into_iter()
+        .map(|(_, name, members)| (name, members))
+        .collect()
 }
 
 fn varies(cells: &[&CellSummary], axis: &AxisStory) -> bool {
-    let values: BTreeSet<_> = cells.iter().filter_map(|cell| axis.value_of(cell)).collect();
+    let values: BTreeSet<_> = cells
+        .iter()
+        .filter_map(|cell| axis.value_of(cell))
+        .collect();
     values.len() > 1
 }
 
@@ -153,7 +161,9 @@ fn series_name(
     rest: &[&AxisStory],
 ) -> (Vec<usize>, String) {
     let series = chart.series.as_deref();
-    let zip = series.and_then(|name| story.axis(name)).filter(|axis| is_zip(axis));
+    let zip = series
+        .and_then(|name| story.axis(name))
+        .filter(|axis| is_zip(axis));
     let outside_zip = zip.is_some_and(|axis| axis.value_of(cell).is_none());
     if story.cases.contains(&cell.label) || outside_zip {
         return (vec![usize::MAX], cell.label.clone());
@@ -180,7 +190,12 @@ fn is_zip(axis: &AxisStory) -> bool {
 
 /// A zip's label stands alone; a plain value needs the last word of its key: `threads 2`.
 fn spoken(axis: &AxisStory, value: &str) -> String {
-    let key = axis.name.rsplit('.').next().unwrap_or(&axis.name).replace('_', " ");
+    let key = axis
+        .name
+        .rsplit('.')
+        .next()
+        .unwrap_or(&axis.name)
+        .replace('_', " ");
     match is_zip(axis) || key == "name" {
         true => value.to_string(),
         false => format!("{key} {value}"),
@@ -209,7 +224,12 @@ fn baseline<'a>(
 
 impl<'a> View<'a> {
     fn points(&self, members: &[&'a CellSummary]) -> Vec<SeriesPoint<'a>> {
-        let place = |cell: &'a CellSummary| Some(SeriesPoint { x: self.place(cell)?, cell });
+        let place = |cell: &'a CellSummary| {
+            Some(SeriesPoint {
+                x: self.place(cell)?,
+                cell,
+            })
+        };
         let mut points: Vec<_> = members.iter().filter_map(|cell| place(cell)).collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
         points
@@ -223,13 +243,40 @@ impl<'a> View<'a> {
         let value = cell.value(&self.x)?;
         match &self.categories {
             None => value.parse().ok(),
-            Some(words) => words.iter().position(|word| word == value).map(|i| i as f64),
+            Some(words) => words
+                .iter()
+                .position(|word| word == value)
+                .map(|i| i as f64),
         }
     }
 
     /// `replicas`, or the axis without its underscores.
     pub fn x_label(&self) -> String {
         self.x.replace('_', " ")
+    }
+
+    /// All cells, series by series along the horizontal axis, then pipelines and what has no place.
+    pub fn cells(&self) -> Vec<&'a CellSummary> {
+        let placed = self.series.iter().flat_map(|series| &series.points);
+        let mut cells: Vec<_> = placed.map(|point| point.cell).collect();
+        let known: BTreeSet<&str> = cells.iter().map(|cell| cell.cell.as_str()).collect();
+        let rest = self.summary.cells.iter();
+        let rest: Vec<_> = rest
+            .filter(|cell| !known.contains(cell.cell.as_str()))
+            .collect();
+        cells.extend(rest);
+        cells
+    }
+
+    /// What the speedup of a cell refers to; none for cells that are in no series.
+    pub fn baseline(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
+        let holds = |series: &&Series| series.points.iter().any(|p| p.cell.cell == cell.cell);
+        self.series.iter().find(holds)?.baseline
+    }
+
+    /// Speedup of a cell over the baseline of its series.
+    pub fn speedup(&self, cell: &CellSummary) -> Option<Speedup> {
+        speedup(cell, self.baseline(cell)?)
     }
 
     pub fn companions(&self) -> Companions<'a> {
@@ -240,7 +287,10 @@ impl<'a> View<'a> {
 impl<'a> Series<'a> {
     /// Points with at least one completed repeat.
     pub fn measured(&self) -> impl Iterator<Item = SeriesPoint<'a>> + '_ {
-        self.points.iter().copied().filter(|point| point.cell.figures.is_some())
+        self.points
+            .iter()
+            .copied()
+            .filter(|point| point.cell.figures.is_some())
     }
 
     /// Speedup of a cell over the baseline of the series.
@@ -250,7 +300,11 @@ impl<'a> Series<'a> {
 
     /// The name, or `all cells` for the one series without.
     pub fn title(&self) -> &str {
-        if self.name.is_empty() { "all cells" } else { &self.name }
+        if self.name.is_empty() {
+            "all cells"
+        } else {
+            &self.name
+        }
     }
 }
 

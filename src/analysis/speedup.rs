@@ -1,7 +1,7 @@
 //! Speedup and efficiency of one cell over another, with the uncertainty of both.
 
+use crate::analysis::estimate::Estimate;
 use crate::analysis::summary::CellSummary;
-use crate::stats::{self, Estimate};
 
 /// Throughput of a cell over that of its baseline, paired by block.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,19 +15,12 @@ pub struct Speedup {
 /// The speedup of `cell` over `base`; none where one was not completed or they share no block.
 pub fn speedup(cell: &CellSummary, base: &CellSummary) -> Option<Speedup> {
     let (figures, base_figures) = (cell.figures.as_ref()?, base.figures.as_ref()?);
-    let ratio = stats::paired_ratio(
+    let ratio = Estimate::ratio(
         &figures.throughput_by_block(),
         &base_figures.throughput_by_block(),
-    );
-    let ideal = f64::from(cell.replicas) / f64::from(base.replicas);
-    let scaled = |value: f64| value / ideal;
-    let efficiency = Estimate {
-        median: scaled(ratio.median),
-        low: ratio.low.map(scaled),
-        high: ratio.high.map(scaled),
-        ..ratio
-    };
-    (ratio.n > 0).then_some(Speedup { ratio, efficiency })
+    )?;
+    let efficiency = ratio.times(f64::from(base.replicas) / f64::from(cell.replicas));
+    Some(Speedup { ratio, efficiency })
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! All names are text here, as they stand in the columns of the rows.
 
 use crate::analysis::summary::CellSummary;
+use crate::spec::settings::{SettingId, Value};
+use crate::spec::{Axis, ChartSpec, Experiment, Selector};
 use crate::terms::ChartKind;
 
 /// The words of one experiment on one machine, as charts and sentences need them.
@@ -65,6 +67,37 @@ impl AxisStory {
 }
 
 impl Story {
+    /// The words of an experiment that was measured on `machine`; `key` names a setting.
+    pub fn of(experiment: &Experiment, machine: &str, key: impl Fn(SettingId) -> String) -> Story {
+        let axis = |axis: &Axis| AxisStory {
+            name: axis.name.clone(),
+            settings: axis.settings.iter().map(|id| key(*id)).collect(),
+            labels: axis.labels.clone(),
+        };
+        let selected = |(selector, value): &(Selector, Value)| match selector {
+            Selector::Setting(id) => (key(*id), value.to_string()),
+            Selector::Label(name) => (name.clone(), value.to_string()),
+        };
+        let chart = |chart: &ChartSpec| ChartStory {
+            kind: chart.kind,
+            x: chart.x.clone(),
+            series: chart.series.clone(),
+            baseline: chart.baseline.iter().map(selected).collect(),
+        };
+        Story {
+            name: experiment.name.clone(),
+            question: experiment.question.clone(),
+            machine: machine.to_string(),
+            axes: experiment.axes.iter().map(axis).collect(),
+            cases: experiment
+                .cases
+                .iter()
+                .map(|case| case.label.clone())
+                .collect(),
+            charts: experiment.charts.iter().map(chart).collect(),
+        }
+    }
+
     pub fn axis(&self, name: &str) -> Option<&AxisStory> {
         self.axes.iter().find(|axis| axis.name == name)
     }
@@ -81,7 +114,10 @@ impl Story {
             ChartKind::Phases,
             ChartKind::Elapsed,
         ];
-        kinds.into_iter().map(|kind| self.default_chart(kind)).collect()
+        kinds
+            .into_iter()
+            .map(|kind| self.default_chart(kind))
+            .collect()
     }
 
     /// The chart whose series and baselines the table and the sentences use.

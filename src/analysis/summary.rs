@@ -1,6 +1,6 @@
 //! In: rows of all runs. Out: one [`CellSummary`] for each cell of the newest run.
 
-use crate::stats::{self, Estimate};
+use crate::analysis::estimate::Estimate;
 use crate::table::{Measured, RepeatRow};
 use crate::terms::{Mark, Outcome, Phase};
 use std::collections::BTreeMap;
@@ -167,9 +167,16 @@ impl Figures {
     }
 
     /// Throughput by block, for paired comparison.
-    pub fn throughput_by_block(&self) -> BTreeMap<u32, f64> {
+    pub fn throughput_by_block(&self) -> Vec<(u32, f64)> {
         let rate = |(block, m): &(u32, Measured)| (*block, m.throughput_examples_per_second);
         self.repeats.iter().map(rate).collect()
+    }
+
+    /// Seconds a step of some phases together, by block, for paired comparison.
+    pub fn seconds_by_block(&self, phases: &[Phase]) -> Vec<(u32, f64)> {
+        let seconds = |m: &Measured| phases.iter().map(|p| m.phase_seconds[*p as usize]).sum();
+        let repeats = self.repeats.iter();
+        repeats.map(|(block, m)| (*block, seconds(m))).collect()
     }
 
     /// Median step of each repeat, in seconds.
@@ -184,14 +191,17 @@ impl Figures {
 
     /// The estimate of any figure of a repeat.
     pub fn estimate(&self, figure: impl Fn(&Measured) -> f64) -> Estimate {
-        stats::estimate(&self.values(figure))
+        Estimate::of(&self.values(figure)).expect("figures are of at least one repeat")
     }
 
     /// Lowest and highest repeat.
     pub fn range(&self, figure: impl Fn(&Measured) -> f64) -> (f64, f64) {
         let values = self.values(figure);
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        (low, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+        (
+            low,
+            values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        )
     }
 
     /// Seconds a step of each phase, then of what is left over; means over repeats, so that they
@@ -255,7 +265,9 @@ mod tests {
 
     #[test]
     fn phases_and_the_rest_sum_to_the_mean_step() {
-        let rows = RowBuilder::cifar10(2).phase(Phase::InputWait, 0.25).repeats(6);
+        let rows = RowBuilder::cifar10(2)
+            .phase(Phase::InputWait, 0.25)
+            .repeats(6);
         let summary = Summary::of(&rows);
         let figures = summary.cells[0].figures.as_ref().unwrap();
         let step = figures.estimate(|m| m.step_seconds_mean);

@@ -1,7 +1,7 @@
 //! How numbers are said in sentences and tables: never without their n, never with an interval that
 //! the number of repeats does not support.
 
-use crate::stats::Estimate;
+use crate::analysis::estimate::Estimate;
 use crate::units::{grouped, significant};
 
 /// `7 128 [7 080, 7 170] examples/s (n = 6)`.
@@ -31,7 +31,12 @@ pub fn ratio(estimate: &Estimate) -> String {
 pub fn interval(estimate: &Estimate, print: fn(f64) -> String) -> String {
     match (estimate.low, estimate.high) {
         (Some(low), Some(high)) => {
-            format!("{} [{}, {}]", print(estimate.median), print(low), print(high))
+            format!(
+                "{} [{}, {}]",
+                print(estimate.median),
+                print(low),
+                print(high)
+            )
         }
         _ => print(estimate.median),
     }
@@ -55,13 +60,12 @@ pub fn list(items: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats;
 
     #[test]
     fn an_interval_is_said_only_where_there_is_one() {
-        let six = stats::estimate(&[7100.0, 7110.0, 7120.0, 7136.0, 7140.0, 7150.0]);
+        let six = Estimate::of(&[7100.0, 7110.0, 7120.0, 7136.0, 7140.0, 7150.0]).unwrap();
         assert_eq!(rate(&six), "7 128 [7 100, 7 150] examples/s (n = 6)");
-        let three = stats::estimate(&[0.25, 0.5, 0.75]);
+        let three = Estimate::of(&[0.25, 0.5, 0.75]).unwrap();
         assert_eq!(percent(&three), "50 %");
         assert_eq!(ratio(&three), "0.500");
     }
@@ -71,6 +75,9 @@ mod tests {
         let items = ["a", "b", "c"].map(String::from);
         assert_eq!(list(&items), "a, b and c");
         assert_eq!(list(&items[..1]), "a");
-        assert_eq!((count(1, "replica"), count(0, "replica")), ("1 replica".into(), "0 replicas".into()));
+        assert_eq!(
+            (count(1, "replica"), count(0, "replica")),
+            ("1 replica".into(), "0 replicas".into())
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! One pair of axes: from values to pixels, with grid, ticks and labels.
 
+use crate::chart::XAxis;
 use crate::chart::draw::text_width;
 use crate::chart::scene::{Anchor, At, FAINT, Frame, GREY, INK, Scene, Text, wrap};
 use crate::chart::ticks::{Ticks, plain};
-use crate::chart::XAxis;
 
 /// Text at ticks, in pixels.
 pub const TICK_SIZE: f64 = 13.0;
@@ -20,6 +20,7 @@ pub struct Axes {
     pub frame: Frame,
     pub y: Ticks,
     x: Spread,
+    ordered: bool,
 }
 
 /// How values of `x` are spread over the width.
@@ -33,11 +34,17 @@ enum Spread {
 impl Axes {
     /// Axes that show `y` within `frame`.
     pub fn new(frame: Frame, x: &XAxis, y: Ticks) -> Axes {
+        let ordered = matches!(x, XAxis::Numbers(_));
         let x = match x {
             XAxis::Words(words) => Spread::Linear(-0.5, words.len() as f64 - 0.5),
             XAxis::Numbers(places) => Spread::of(places),
         };
-        Axes { frame, y, x }
+        Axes {
+            frame,
+            y,
+            x,
+            ordered,
+        }
     }
 
     pub fn x(&self, value: f64) -> f64 {
@@ -56,9 +63,19 @@ impl Axes {
         (self.x(x), self.y(y))
     }
 
+    /// Whether places between two ticks mean anything.
+    pub fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
     /// Horizontal grid with its numbers, and the base line.
     pub fn draw_y(&self, scene: &mut Scene, label: &str) {
-        let Frame { left, right, top, bottom } = self.frame;
+        let Frame {
+            left,
+            right,
+            top,
+            bottom,
+        } = self.frame;
         for (value, text) in self.y.all() {
             let y = self.y(value);
             scene.line(vec![(left, y), (right, y)], FAINT, 1.0);
@@ -102,7 +119,10 @@ impl Axes {
     fn draw_words(&self, scene: &mut Scene, words: &[String]) {
         let slot = self.frame.width() / words.len() as f64 - 10.0;
         for (i, word) in words.iter().enumerate() {
-            for (line, text) in wrap(word, TICK_SIZE, slot, WORD_LINES).into_iter().enumerate() {
+            for (line, text) in wrap(word, TICK_SIZE, slot, WORD_LINES)
+                .into_iter()
+                .enumerate()
+            {
                 let y = self.frame.bottom + 16.0 + line as f64 * LINE_HEIGHT;
                 let text = Text::new((self.x(i as f64), y), text, TICK_SIZE);
                 scene.text(text.anchor(Anchor::Middle));
@@ -146,7 +166,9 @@ pub fn x_lines(x: &XAxis, width: f64) -> f64 {
         XAxis::Numbers(_) => 1.0,
         XAxis::Words(words) => {
             let slot = width / words.len().max(1) as f64 - 10.0;
-            let lines = words.iter().map(|word| wrap(word, TICK_SIZE, slot, WORD_LINES).len());
+            let lines = words
+                .iter()
+                .map(|word| wrap(word, TICK_SIZE, slot, WORD_LINES).len());
             lines.max().unwrap_or(1) as f64
         }
     }

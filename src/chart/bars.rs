@@ -30,14 +30,19 @@ pub fn part_colour(index: usize) -> Colour {
 
 /// The highest bar.
 pub fn highest(stacks: &[Stack]) -> f64 {
-    stacks.iter().map(|stack| stack.parts.iter().sum()).fold(0.0, f64::max)
+    stacks
+        .iter()
+        .map(|stack| stack.parts.iter().sum())
+        .fold(0.0, f64::max)
 }
 
 /// Lines of text that the bars need under the axis: their labels, then the names of their groups.
 pub fn text_lines(stacks: &[Stack], width: f64) -> f64 {
     let places = Places::new(stacks, width);
     let lines = |group: &Group| wrap(&group.name, TICK_SIZE, places.room(group), NAME_LINES).len();
-    let named = groups(stacks).into_iter().filter(|group| !group.name.is_empty());
+    let named = groups(stacks)
+        .into_iter()
+        .filter(|group| !group.name.is_empty());
     places.label_lines(stacks) + named.map(|group| lines(&group)).max().unwrap_or(0) as f64
 }
 
@@ -47,10 +52,10 @@ pub fn draw(scene: &mut Scene, axes: &Axes, stacks: &[Stack]) {
     let left = axes.frame.left;
     let below_labels = axes.frame.bottom + 14.0 + places.label_lines(stacks) * LINE_HEIGHT;
     for (g, group) in groups(stacks).iter().enumerate() {
-        for i in group.from..group.to {
+        for (i, stack) in (group.from..).zip(&stacks[group.from..group.to]) {
             let middle = left + places.middle(i, g);
-            bar(scene, axes, middle, places.bar, &stacks[i]);
-            let label = places.label(&stacks[i].label);
+            bar(scene, axes, middle, places.bar, stack);
+            let label = places.label(&stack.label);
             lines(scene, (middle, axes.frame.bottom + 14.0), label);
         }
         let middle = (places.middle(group.from, g) + places.middle(group.to - 1, g)) / 2.0;
@@ -58,14 +63,22 @@ pub fn draw(scene: &mut Scene, axes: &Axes, stacks: &[Stack]) {
         lines(scene, (left + middle, below_labels), name);
         if g > 0 {
             let x = left + places.middle(group.from, g) - places.slot * (0.5 + GAP / 2.0);
-            scene.line(vec![(x, axes.frame.top), (x, axes.frame.bottom)], FAINT, 1.0);
+            scene.line(
+                vec![(x, axes.frame.top), (x, axes.frame.bottom)],
+                FAINT,
+                1.0,
+            );
         }
     }
 }
 
 /// Centred lines of text, the first at `y`.
 fn lines(scene: &mut Scene, (x, y): At, lines: Vec<String>) {
-    for (i, line) in lines.into_iter().enumerate().filter(|(_, line)| !line.is_empty()) {
+    for (i, line) in lines
+        .into_iter()
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty())
+    {
         let text = Text::new((x, y + i as f64 * LINE_HEIGHT), line, TICK_SIZE);
         scene.text(text.anchor(Anchor::Middle));
     }

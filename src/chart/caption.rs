@@ -2,12 +2,11 @@
 //! skipped cells.
 
 use crate::analysis::wording::list;
-use crate::analysis::{CellSummary, Story, View};
-use crate::stats::Estimate;
-use crate::terms::{Mark, Outcome};
+use crate::analysis::{CellSummary, Estimate, Story, View, absent};
+use crate::terms::Mark;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Absent cells that are named one by one under a picture.
+/// Lines on absent cells under a picture.
 const MAX_NOTES: usize = 6;
 
 /// `test-machine · n = 6 · bars: 95 % interval of the median`.
@@ -73,44 +72,13 @@ fn marks(view: &View) -> Option<String> {
     (!words.is_empty()).then(|| format!("hollow: {}", list(&words)))
 }
 
-/// Cells without figures, by what became of them and why; then cells some of whose repeats failed.
+/// What has no figures and why, as many lines as a picture has room for.
 pub fn absent_cells(view: &View) -> Vec<String> {
-    let cells = view.summary.cells.iter();
-    let mut absent: Vec<(String, Vec<String>)> = Vec::new();
-    for cell in cells.filter(|cell| cell.figures.is_none()) {
-        let why = match cell.reasons.first() {
-            Some((outcome, reason)) => format!("{outcome} ({reason})"),
-            None => "only stale rows".to_string(),
-        };
-        match absent.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, labels)) => labels.push(cell.label.clone()),
-            None => absent.push((why, vec![cell.label.clone()])),
-        }
-    }
-    let mut notes: Vec<String> = absent.iter().map(|(why, labels)| note(why, labels)).collect();
-    notes.extend(view.summary.cells.iter().filter_map(partly));
+    let mut notes = absent(view.summary);
     let more = notes.len().saturating_sub(MAX_NOTES);
     notes.truncate(MAX_NOTES);
     if more > 0 {
         notes.push(format!("and {more} more"));
     }
     notes
-}
-
-fn note(why: &str, labels: &[String]) -> String {
-    let more = labels.len().saturating_sub(MAX_NOTES);
-    let named = labels[..labels.len() - more].join("; ");
-    match more {
-        0 => format!("{why}: {named}"),
-        _ => format!("{why}: {named}; and {more} more"),
-    }
-}
-
-/// `failed in 2 of 6 repeats (out of memory): 2 devices, input on host`.
-fn partly(cell: &CellSummary) -> Option<String> {
-    let figures = cell.figures.as_ref()?;
-    let (outcome, reason) = cell.reasons.iter().find(|(o, _)| *o != Outcome::Skipped)?;
-    let lost: usize = cell.outcomes.iter().filter(|(o, _)| **o != Outcome::Completed).map(|(_, n)| n).sum();
-    let all = lost + figures.n();
-    Some(format!("{outcome} in {lost} of {all} repeats ({reason}): {}", cell.label))
 }

@@ -1,14 +1,14 @@
 //! In: a [`Figure`]. Out: the bytes of an SVG and the file of a PNG. The only place that knows the
 //! drawing library. The same figure gives the same bytes.
 
+use crate::chart::Figure;
 use crate::chart::layout::layout;
 use crate::chart::scene::{Anchor, At, Colour, Scene, Shape, Text};
-use crate::chart::Figure;
 use anyhow::{Context, Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -128,7 +128,11 @@ fn paint_shape<B: DrawingBackend>(
     let at = |(x, y): At| ((x * scale).round() as i32, (y * scale).round() as i32);
     let all = |points: &[At]| points.iter().map(|point| at(*point)).collect::<Vec<_>>();
     match shape {
-        Shape::Line { points, colour, width } => {
+        Shape::Line {
+            points,
+            colour,
+            width,
+        } => {
             // One stroke a segment: the library thins the joints of longer thick paths.
             let style = rgb(*colour).stroke_width((width * scale).round().max(1.0) as u32);
             points
@@ -138,7 +142,11 @@ fn paint_shape<B: DrawingBackend>(
         Shape::Polygon { points, fill } => {
             area.draw(&Polygon::new(all(points), rgb(*fill).filled()))
         }
-        Shape::Disc { centre, radius, fill } => {
+        Shape::Disc {
+            centre,
+            radius,
+            fill,
+        } => {
             let radius = (radius * scale).round() as i32;
             area.draw(&Circle::new(at(*centre), radius, rgb(*fill).filled()))
         }
@@ -158,9 +166,14 @@ fn paint_text<B: DrawingBackend>(
         Anchor::End => HPos::Right,
     };
     let (x, y) = text.at;
-    let at = ((x * scale).round() as i32, ((y + rise * text.size) * scale).round() as i32);
+    let at = (
+        (x * scale).round() as i32,
+        ((y + rise * text.size) * scale).round() as i32,
+    );
     let font = ("sans-serif", text.size * SIZE_OF_EM * scale).into_font();
-    let style = font.color(&rgb(text.colour)).pos(Pos::new(across, VPos::Center));
+    let style = font
+        .color(&rgb(text.colour))
+        .pos(Pos::new(across, VPos::Center));
     area.draw(&plotters::element::Text::new(text.text.clone(), at, style))
 }
 

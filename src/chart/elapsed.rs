@@ -45,5 +45,8 @@ fn ideal(view: &View) -> Option<Guide> {
         (Convention::Weak, _) => "ideal: flat, as the fastest series",
         (Convention::Strong, _) => "ideal: inverse",
     };
-    Some(Guide::dashed(name, places.iter().map(|x| (*x, at(*x))).collect()))
+    Some(Guide::dashed(
+        name,
+        places.iter().map(|x| (*x, at(*x))).collect(),
+    ))
 }

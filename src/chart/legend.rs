@@ -55,7 +55,12 @@ fn sample(scene: &mut Scene, (x, y): At, sample: &Sample) {
         Sample::Part(colour) => {
             let (left, right) = (x + 12.0, x + SAMPLE - 8.0);
             let (top, bottom) = (y - 7.0, y + 7.0);
-            let frame = Frame { left, top, right, bottom };
+            let frame = Frame {
+                left,
+                top,
+                right,
+                bottom,
+            };
             scene.rectangle(frame, *colour);
         }
     }
@@ -67,7 +72,11 @@ fn entries(figure: &Figure) -> Vec<Entry> {
     for panel in &figure.panels {
         let new = match &panel.content {
             Content::Lines { series, guides } => {
-                let series = series.iter().enumerate().map(|(i, series)| Entry {
+                let named = series
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, s)| !s.name.is_empty());
+                let series = named.map(|(i, series)| Entry {
                     name: series.name.clone(),
                     sample: Sample::Series(i),
                 });

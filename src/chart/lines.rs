@@ -26,10 +26,14 @@ pub fn guide_colour(index: usize) -> Colour {
 /// above them leaves through the top.
 pub fn highest(series: &[LineSeries], guides: &[Guide]) -> f64 {
     let points = series.iter().flat_map(|series| &series.points);
-    let data = points.map(|point| point.high.max(point.y)).fold(0.0, f64::max);
+    let data = points
+        .map(|point| point.high.max(point.y))
+        .fold(0.0, f64::max);
     let top = |dash: Dash| {
         let kind = guides.iter().filter(move |guide| guide.dash == dash);
-        kind.flat_map(|guide| &guide.points).map(|p| p.1).fold(0.0, f64::max)
+        kind.flat_map(|guide| &guide.points)
+            .map(|p| p.1)
+            .fold(0.0, f64::max)
     };
     let measured = f64::max(data, top(Dash::Dotted));
     let ideal = top(Dash::Dashed);
@@ -55,9 +59,14 @@ pub fn draw(scene: &mut Scene, axes: &Axes, series: &[LineSeries], guides: &[Gui
     }
 }
 
+/// The line of a series, where the order along the axis means something, and its error bars.
 fn draw_path(scene: &mut Scene, axes: &Axes, line: &LineSeries, colour: Colour) {
-    let path: Vec<At> = line.points.iter().map(|point| axes.at((point.x, point.y))).collect();
-    if path.len() > 1 {
+    let path: Vec<At> = line
+        .points
+        .iter()
+        .map(|point| axes.at((point.x, point.y)))
+        .collect();
+    if path.len() > 1 && axes.is_ordered() {
         scene.line(path, colour, 2.0);
     }
     for point in &line.points {
@@ -90,12 +99,26 @@ fn shape(scene: &mut Scene, (x, y): At, index: usize, r: f64, fill: Colour) {
     let points = match index % 4 {
         0 => {
             let centre = (x, y);
-            scene.shapes.push(Shape::Disc { centre, radius: r, fill });
+            scene.shapes.push(Shape::Disc {
+                centre,
+                radius: r,
+                fill,
+            });
             return;
         }
-        1 => vec![(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)],
+        1 => vec![
+            (x - r, y - r),
+            (x + r, y - r),
+            (x + r, y + r),
+            (x - r, y + r),
+        ],
         2 => vec![(x, y - 1.3 * r), (x + 1.2 * r, y + r), (x - 1.2 * r, y + r)],
-        _ => vec![(x, y - 1.35 * r), (x + 1.35 * r, y), (x, y + 1.35 * r), (x - 1.35 * r, y)],
+        _ => vec![
+            (x, y - 1.35 * r),
+            (x + 1.35 * r, y),
+            (x, y + 1.35 * r),
+            (x - 1.35 * r, y),
+        ],
     };
     scene.shapes.push(Shape::Polygon { points, fill });
 }
@@ -121,7 +144,11 @@ fn within(axes: &Axes, points: &[(f64, f64)]) -> Vec<At> {
         if y0 < top {
             continue;
         }
-        let t = if y1 < top { (top - y0) / (y1 - y0) } else { 1.0 };
+        let t = if y1 < top {
+            (top - y0) / (y1 - y0)
+        } else {
+            1.0
+        };
         path.extend([(x0, y0), (x0 + t * (x1 - x0), y0 + t * (y1 - y0))]);
     }
     path

@@ -10,15 +10,24 @@ use strum::VariantArray;
 /// The figure of phase times, in milliseconds a step.
 pub fn figure(view: &View, story: &Story) -> Figure {
     let x = x_axis(view);
-    let stacks = view.series.iter().flat_map(|series| stacks(series, &x)).collect();
-    let names = Phase::VARIANTS.iter().map(|phase| phase.to_string().replace('-', " "));
+    let stacks = view
+        .series
+        .iter()
+        .flat_map(|series| stacks(series, &x))
+        .collect();
+    let names = Phase::VARIANTS
+        .iter()
+        .map(|phase| phase.to_string().replace('-', " "));
     let parts = names.chain(["other".to_string()]).collect();
     let counts = caption::counts(view);
     Figure {
         title: format!("{}: where a step goes", story.name),
         subtitle: match story.machine.is_empty() {
             true => format!("{counts} · mean over replicas and repeats"),
-            false => format!("{} · {counts} · mean over replicas and repeats", story.machine),
+            false => format!(
+                "{} · {counts} · mean over replicas and repeats",
+                story.machine
+            ),
         },
         panels: vec![Panel {
             x_label: x_label(view),

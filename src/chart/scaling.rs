@@ -1,9 +1,8 @@
 //! Throughput over replicas, with the ideal line and what the input pipelines alone deliver.
 
 use crate::analysis::scaling::Series;
-use crate::analysis::{CellSummary, Convention, Figures, Story, View};
+use crate::analysis::{CellSummary, Convention, Estimate, Figures, Story, View};
 use crate::chart::{Content, Dash, Figure, Guide, LineSeries, Panel, Point, XAxis, caption};
-use crate::stats::Estimate;
 use crate::table::Measured;
 
 /// The figure of `throughput_examples_per_second`.
@@ -49,7 +48,7 @@ pub fn lines_of(
             })
         });
         LineSeries {
-            name: series.title().to_string(),
+            name: series.name.clone(),
             points: points.collect(),
         }
     };
@@ -57,7 +56,7 @@ pub fn lines_of(
     lines.filter(|line| !line.points.is_empty()).collect()
 }
 
-/// Every place of a cell along the horizontal axis, also of cells without figures.
+/// Every place along the horizontal axis that a completed cell has.
 pub fn x_axis(view: &View) -> XAxis {
     if let Some(words) = &view.categories {
         return XAxis::Words(words.clone());
@@ -65,7 +64,7 @@ pub fn x_axis(view: &View) -> XAxis {
     let mut places: Vec<f64> = view
         .series
         .iter()
-        .flat_map(|series| series.points.iter().map(|point| point.x))
+        .flat_map(|series| series.measured().map(|point| point.x))
         .collect();
     places.sort_by(f64::total_cmp);
     places.dedup();

@@ -20,9 +20,20 @@ pub struct Colour(pub u8, pub u8, pub u8);
 /// One thing that is drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
-    Line { points: Vec<At>, colour: Colour, width: f64 },
-    Polygon { points: Vec<At>, fill: Colour },
-    Disc { centre: At, radius: f64, fill: Colour },
+    Line {
+        points: Vec<At>,
+        colour: Colour,
+        width: f64,
+    },
+    Polygon {
+        points: Vec<At>,
+        fill: Colour,
+    },
+    Disc {
+        centre: At,
+        radius: f64,
+        fill: Colour,
+    },
     Text(Text),
 }
 
@@ -105,7 +116,12 @@ impl Scene {
     }
 
     pub fn rectangle(&mut self, frame: Frame, fill: Colour) {
-        let Frame { left, top, right, bottom } = frame;
+        let Frame {
+            left,
+            top,
+            right,
+            bottom,
+        } = frame;
         let points = vec![(left, top), (right, top), (right, bottom), (left, bottom)];
         self.shapes.push(Shape::Polygon { points, fill });
     }
@@ -151,7 +167,10 @@ pub fn wrap(text: &str, size: f64, width: f64, max_lines: usize) -> Vec<String> 
             lines.push(word.to_string());
         }
     }
-    lines.iter().map(|line| shortened(line, size, width)).collect()
+    lines
+        .iter()
+        .map(|line| shortened(line, size, width))
+        .collect()
 }
 
 /// `text`, or as much of it as fits before an ellipsis.

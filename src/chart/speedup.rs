@@ -3,12 +3,21 @@
 use crate::analysis::{CellSummary, Story, View, speedup};
 use crate::chart::scaling::{lines_of, x_axis, x_label};
 use crate::chart::{Content, Figure, Guide, Panel, XAxis, caption};
-use crate::stats::Estimate;
+use crate::stats;
 
 /// Two panels: speedup and efficiency.
 pub fn figure(view: &View, story: &Story) -> Figure {
-    let title = format!("{}: speedup and efficiency over {}", story.name, view.x_label());
-    with_panels(view, story, title, vec![speedup_panel(view), efficiency_panel(view)])
+    let title = format!(
+        "{}: speedup and efficiency over {}",
+        story.name,
+        view.x_label()
+    );
+    with_panels(
+        view,
+        story,
+        title,
+        vec![speedup_panel(view), efficiency_panel(view)],
+    )
 }
 
 /// Efficiency alone.
@@ -34,16 +43,24 @@ fn speedup_panel(view: &View) -> Panel {
 }
 
 fn efficiency_panel(view: &View) -> Panel {
-    panel(view, "efficiency (%)", ideal(view, |_| 100.0), |cell, base| {
-        100.0 * f64::from(base.replicas) / f64::from(cell.replicas)
-    })
+    panel(
+        view,
+        "efficiency (%)",
+        ideal(view, |_| 100.0),
+        |cell, base| 100.0 * f64::from(base.replicas) / f64::from(cell.replicas),
+    )
 }
 
 /// The replicas of every baseline; none where they differ, since then no line is ideal for all.
 fn common_baseline(view: &View) -> Option<f64> {
-    let mut replicas = view.series.iter().filter_map(|series| Some(series.baseline?.replicas));
+    let mut replicas = view
+        .series
+        .iter()
+        .filter_map(|series| Some(series.baseline?.replicas));
     let first = replicas.next()?;
-    replicas.all(|other| other == first).then_some(f64::from(first))
+    replicas
+        .all(|other| other == first)
+        .then_some(f64::from(first))
 }
 
 /// A panel of speedups, each multiplied by what `scale` makes of its cell and baseline.
@@ -58,13 +75,7 @@ fn panel(
         let factor = scale(cell, base);
         let ratio = speedup(cell, base)?.ratio;
         let (low, high) = ratio_range(cell, base)?;
-        let scaled = Estimate {
-            median: ratio.median * factor,
-            low: ratio.low.map(|low| low * factor),
-            high: ratio.high.map(|high| high * factor),
-            n: ratio.n,
-        };
-        Some((scaled, (low * factor, high * factor)))
+        Some((ratio.times(factor), (low * factor, high * factor)))
     });
     Panel {
         x_label: x_label(view),
@@ -81,7 +92,8 @@ fn panel(
 fn ratio_range(cell: &CellSummary, base: &CellSummary) -> Option<(f64, f64)> {
     let own = cell.figures.as_ref()?.throughput_by_block();
     let other = base.figures.as_ref()?.throughput_by_block();
-    let ratios = own.iter().filter_map(|(block, rate)| Some(rate / other.get(block)?));
+    let pairs = stats::pair_by_block(&own, &other);
+    let ratios = pairs.iter().map(|(over, under)| over / under);
     ratios.fold(None, |ends, ratio| {
         let (low, high) = ends.unwrap_or((ratio, ratio));
         Some((ratio.min(low), ratio.max(high)))

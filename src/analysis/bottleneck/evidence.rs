@@ -72,7 +72,11 @@ pub fn read(figures: &Figures) -> Reading {
         return Reading::TooFew;
     }
     let above = |part: &Part| share(*part).low.is_some_and(|low| low >= part.threshold());
-    let reaches = |part: &Part| share(*part).high.is_some_and(|high| high >= part.threshold());
+    let reaches = |part: &Part| {
+        share(*part)
+            .high
+            .is_some_and(|high| high >= part.threshold())
+    };
     let by_share = |a: &Part, b: &Part| share(*a).median.total_cmp(&share(*b).median);
     let cause = OVERHEADS.into_iter().filter(above).max_by(by_share);
     let doubtful = OVERHEADS.into_iter().find(reaches);

@@ -1,6 +1,6 @@
 //! The one answer of an experiment: its fastest cell against one device, and what bounds whom.
 
-use crate::analysis::bottleneck::{Cause, Verdict};
+use crate::analysis::bottleneck::{Cause, Verdict, lead};
 use crate::analysis::scaling::View;
 use crate::analysis::summary::CellSummary;
 use crate::analysis::wording::{list, rate, ratio};
@@ -15,11 +15,20 @@ pub fn headline(view: &View, verdicts: &[Verdict]) -> String {
     else {
         return without_training(view);
     };
-    let top = format!("highest throughput: {} with {}", fastest.label, rate(&figures.throughput()));
-    let single = companions.best_single().filter(|single| single.cell != fastest.cell);
+    let top = format!(
+        "highest throughput: {} with {}",
+        fastest.label,
+        rate(&figures.throughput())
+    );
+    let single = companions
+        .best_single()
+        .filter(|single| single.cell != fastest.cell);
     let times = single.and_then(|single| {
         let ratio = ratio(&crate::analysis::speedup(fastest, single)?.ratio);
-        Some(format!(", {ratio} times the best single device ({})", single.label))
+        Some(format!(
+            ", {ratio} times the best single device ({})",
+            single.label
+        ))
     });
     let times = times.unwrap_or_default();
     format!("{top}{times}{}; {}.", ties(view, fastest), causes(verdicts))
@@ -50,7 +59,10 @@ fn without_training(view: &View) -> String {
     });
     match rates.max_by(|a, b| a.0.median.total_cmp(&b.0.median)) {
         Some((throughput, label)) => {
-            format!("no cell trains a model; the highest throughput is that of {label} with {}.", rate(&throughput))
+            format!(
+                "no cell trains a model; the highest throughput is that of {label} with {}.",
+                rate(&throughput)
+            )
         }
         None => "no cell was completed, so there is no answer.".to_string(),
     }
@@ -58,13 +70,17 @@ fn without_training(view: &View) -> String {
 
 /// `input-bound: a and b; compute-bound: c`.
 fn causes(verdicts: &[Verdict]) -> String {
-    let mut by_cause: BTreeMap<Cause, Vec<String>> = BTreeMap::new();
+    let mut by_cause: BTreeMap<(Cause, String), Vec<String>> = BTreeMap::new();
     for verdict in verdicts {
-        by_cause.entry(verdict.cause).or_default().push(verdict.series.clone());
+        let key = (verdict.cause, lead(verdict.cause, verdict.n));
+        by_cause
+            .entry(key)
+            .or_default()
+            .push(verdict.series.clone());
     }
     let parts: Vec<String> = by_cause
         .iter()
-        .map(|(cause, series)| format!("{cause}: {}", list(series)))
+        .map(|((_, lead), series)| format!("{lead}: {}", list(series)))
         .collect();
     parts.join("; ")
 }

@@ -56,11 +56,17 @@ fn lost_time(
 
 fn seconds(figures: &Figures, part: Part) -> f64 {
     let seconds = figures.phase_seconds();
-    part.phases().iter().map(|phase| seconds[*phase as usize]).sum()
+    part.phases()
+        .iter()
+        .map(|phase| seconds[*phase as usize])
+        .sum()
 }
 
 /// Seconds of a step outside all parts.
 fn unnamed(figures: &Figures) -> f64 {
-    let named: f64 = Part::ALL.into_iter().map(|part| seconds(figures, part)).sum();
+    let named: f64 = Part::ALL
+        .into_iter()
+        .map(|part| seconds(figures, part))
+        .sum();
     figures.phase_seconds().iter().sum::<f64>() - named
 }

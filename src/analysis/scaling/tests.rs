@@ -13,7 +13,11 @@ fn chart(x: &str, series: Option<&str>) -> ChartStory {
 
 fn outline(view: &View) -> Vec<String> {
     let line = |series: &Series| {
-        let xs: Vec<_> = series.points.iter().map(|point| point.x.to_string()).collect();
+        let xs: Vec<_> = series
+            .points
+            .iter()
+            .map(|point| point.x.to_string())
+            .collect();
         let base = series.baseline.map_or("-", |cell| cell.label.as_str());
         format!("{}: {} (over {base})", series.title(), xs.join(" "))
     };
@@ -51,12 +55,21 @@ fn an_axis_that_nothing_shows_splits_the_series() {
         settings: vec!["devices.threads".into()],
         labels: vec!["1".into(), "2".into()],
     });
-    let mut rows = RowBuilder::cifar10(1).set("devices.threads", "2").repeats(1);
-    rows.extend(RowBuilder::cifar10(1).set("devices.threads", "1").repeats(1));
+    let mut rows = RowBuilder::cifar10(1)
+        .set("devices.threads", "2")
+        .repeats(1);
+    rows.extend(
+        RowBuilder::cifar10(1)
+            .set("devices.threads", "1")
+            .repeats(1),
+    );
     let summary = Summary::of(&rows);
     let view = arrange(&summary, &story, &chart("replicas", Some("input"))).unwrap();
     let names: Vec<_> = view.series.iter().map(|series| series.title()).collect();
-    assert_eq!(names, ["input on host, threads 1", "input on host, threads 2"]);
+    assert_eq!(
+        names,
+        ["input on host, threads 1", "input on host, threads 2"]
+    );
 }
 
 #[test]
@@ -67,7 +80,10 @@ fn words_along_the_axis_keep_their_declared_order() {
     let view = arrange(&summary, &cifar_story(), &chart("input", None)).unwrap();
     let words = view.categories.clone().unwrap();
     assert_eq!(words, ["input on device", "no input"]);
-    assert_eq!(outline(&view), ["all cells: 0 1 (over 1 device, input on device)"]);
+    assert_eq!(
+        outline(&view),
+        ["all cells: 0 1 (over 1 device, input on device)"]
+    );
 }
 
 #[test]
@@ -76,13 +92,21 @@ fn a_named_baseline_is_taken_from_the_series_first() {
     let mut chart = chart("replicas", Some("input"));
     chart.baseline = vec![("devices.per_worker".into(), "2".into())];
     let view = arrange(&summary, &cifar_story(), &chart).unwrap();
-    assert_eq!(view.series[1].baseline.unwrap().label, "2 devices, input on host");
+    assert_eq!(
+        view.series[1].baseline.unwrap().label,
+        "2 devices, input on host"
+    );
 }
 
 #[test]
 fn weak_and_strong_scaling_do_not_share_a_chart() {
     let mut rows = RowBuilder::cifar10(1).repeats(1);
-    rows.extend(RowBuilder::cifar10(2).strong(128).label("strong one").repeats(1));
+    rows.extend(
+        RowBuilder::cifar10(2)
+            .strong(128)
+            .label("strong one")
+            .repeats(1),
+    );
     let summary = Summary::of(&rows);
     let error = arrange(&summary, &cifar_story(), &chart("replicas", None)).unwrap_err();
     insta::assert_snapshot!(error, @"cells of weak and of strong scaling cannot share a chart: `1 device, input on host` fixes the local batch, `strong one` the global batch; declare them in two experiments");
