@@ -30,6 +30,9 @@ pub fn counts(view: &View) -> String {
 
 /// What error bars mean; the same for all points of one picture.
 fn bars(view: &View) -> &'static str {
+    if measured(view).all(|(_, n)| n == 1) {
+        return "one repeat of each cell, no interval";
+    }
     match has_intervals(view) {
         true => "median, bars: its 95 % interval",
         false => "median, bars: lowest and highest repeat (too few for an interval)",

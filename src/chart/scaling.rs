@@ -4,11 +4,22 @@ use crate::analysis::scaling::Series;
 use crate::analysis::{CellSummary, Convention, Estimate, Figures, Story, View};
 use crate::chart::{Content, Dash, Figure, Guide, LineSeries, Panel, Point, XAxis, caption};
 use crate::table::Measured;
+use crate::units::Throughput;
+
+/// A ceiling that is more times higher than all points would press them to the ground: it is noted below.
+const IN_SIGHT: f64 = 2.0;
 
 /// The figure of `throughput_examples_per_second`.
 pub fn figure(view: &View, story: &Story) -> Figure {
     let series = lines(view, |m| m.throughput_examples_per_second);
-    let guides = ideal(view).into_iter().chain(ceilings(view)).collect();
+    let points = series.iter().flat_map(|series| &series.points);
+    let sight = IN_SIGHT * points.map(|point| point.high).fold(0.0, f64::max);
+    let (near, far): (Vec<_>, Vec<_>) = ceilings(view)
+        .into_iter()
+        .partition(|guide| level(guide) <= sight);
+    let guides = ideal(view).into_iter().chain(near).collect();
+    let mut notes: Vec<String> = far.iter().map(far_note).collect();
+    notes.extend(caption::notes(view));
     Figure {
         title: format!("{}: throughput over {}", story.name, view.x_label()),
         subtitle: caption::subtitle(view, story),
@@ -18,8 +29,22 @@ pub fn figure(view: &View, story: &Story) -> Figure {
             x: x_axis(view),
             content: Content::Lines { series, guides },
         }],
-        notes: caption::notes(view),
+        notes,
     }
+}
+
+/// The lowest value of a guide.
+fn level(guide: &Guide) -> f64 {
+    guide
+        .points
+        .iter()
+        .map(|point| point.1)
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn far_note(guide: &Guide) -> String {
+    let level = Throughput(level(guide));
+    format!("above the chart: {}, {level}", guide.name)
 }
 
 /// One line a series, of the median of a figure of each repeat.

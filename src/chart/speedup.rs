@@ -5,19 +5,17 @@ use crate::chart::scaling::{lines_of, x_axis, x_label};
 use crate::chart::{Content, Figure, Guide, Panel, XAxis, caption};
 use crate::stats;
 
-/// Two panels: speedup and efficiency.
+/// Two panels, speedup and efficiency; only the first where `x` is not what scales.
 pub fn figure(view: &View, story: &Story) -> Figure {
-    let title = format!(
-        "{}: speedup and efficiency over {}",
-        story.name,
-        view.x_label()
-    );
-    with_panels(
-        view,
-        story,
-        title,
-        vec![speedup_panel(view), efficiency_panel(view)],
-    )
+    let (what, panels) = match view.x == "replicas" {
+        true => (
+            "speedup and efficiency",
+            vec![speedup_panel(view), efficiency_panel(view)],
+        ),
+        false => ("speedup", vec![speedup_panel(view)]),
+    };
+    let title = format!("{}: {what} over {}", story.name, view.x_label());
+    with_panels(view, story, title, panels)
 }
 
 /// Efficiency alone.
@@ -110,13 +108,27 @@ fn ideal(view: &View, line: impl Fn(f64) -> f64) -> Option<Guide> {
 
 /// What speedups refer to, and the best single device.
 fn baselines(view: &View) -> String {
-    let base = match common_baseline(view) {
-        Some(1.0) => "baseline of each series: its cell with 1 replica".to_string(),
-        Some(n) => format!("baseline of each series: its cell with {n} replicas"),
-        None => "baseline of each series: its cell with the fewest replicas".to_string(),
+    let base = match (view.x.as_str(), common_baseline(view)) {
+        ("replicas", Some(1.0)) => "its cell with 1 replica".to_string(),
+        ("replicas", Some(n)) => format!("its cell with {n} replicas"),
+        ("replicas", None) => "its cell with the fewest replicas".to_string(),
+        _ => baseline_labels(view),
     };
     match view.companions().best_single() {
-        Some(best) => format!("{base} · best single device: {}", best.label),
-        None => base,
+        Some(best) => format!(
+            "baseline of each series: {base} · best single device: {}",
+            best.label
+        ),
+        None => format!("baseline of each series: {base}"),
     }
+}
+
+fn baseline_labels(view: &View) -> String {
+    let mut labels: Vec<&str> = Vec::new();
+    for cell in view.series.iter().filter_map(|series| series.baseline) {
+        if !labels.contains(&cell.label.as_str()) {
+            labels.push(&cell.label);
+        }
+    }
+    labels.join("; ")
 }

@@ -91,8 +91,5 @@ fn mixed_conventions_are_refused_below_the_table() {
 
 #[test]
 fn nothing_measured_is_said_plainly() {
-    insta::assert_snapshot!(printed(&[], &[]), @"
-
-    no cell was completed, so there is no answer.
-    ");
+    insta::assert_snapshot!(printed(&[], &[]), @"no cell was completed, so there is no answer.");
 }
