@@ -1,5 +1,5 @@
 //! In: plain numbers. Out: medians, spreads, and intervals that hold without assuming a distribution.
-//! Knows no rows, no units and no cells. Values must be finite; an infinite one stays at its end of the order.
+//! Knows no rows, no units and no cells. Values are finite.
 
 mod binomial;
 mod paired;

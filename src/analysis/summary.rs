@@ -26,7 +26,7 @@ pub struct CellSummary {
     /// Rows by outcome; stale rows are counted apart.
     pub outcomes: BTreeMap<Outcome, usize>,
     pub stale: usize,
-    /// Distinct reasons of what was not completed.
+    /// Distinct reasons of what was not completed, the first line of each.
     pub reasons: Vec<(Outcome, String)>,
     /// Marks of the repeats that the figures rest on.
     pub marks: BTreeMap<Mark, usize>,
@@ -140,7 +140,8 @@ fn count_outcomes(rows: &[&RepeatRow]) -> BTreeMap<Outcome, usize> {
 fn reasons(rows: &[&RepeatRow]) -> Vec<(Outcome, String)> {
     let mut reasons = Vec::new();
     for row in rows.iter().filter(|row| row.outcome != Outcome::Completed) {
-        let reason = (row.outcome, row.reason.clone());
+        let first_line = row.reason.lines().next().unwrap_or_default();
+        let reason = (row.outcome, first_line.to_string());
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
@@ -255,11 +256,13 @@ mod tests {
 
     #[test]
     fn what_was_not_completed_keeps_its_reason_once() {
-        let rows = RowBuilder::cifar10(4).skipped("4 cores are needed, 2 are here", 3);
+        let reason = "4 cores are needed, 2 are here\nand much more";
+        let rows = RowBuilder::cifar10(4).skipped(reason, 3);
         let summary = Summary::of(&rows);
         let cell = &summary.cells[0];
         assert_eq!(cell.count(Outcome::Skipped), 3);
-        assert_eq!(cell.reasons.len(), 1);
+        let first_line = "4 cores are needed, 2 are here".to_string();
+        assert_eq!(cell.reasons, [(Outcome::Skipped, first_line)]);
         assert_eq!((cell.replicas, &cell.figures), (4, &None));
     }
 
