@@ -1,3 +1,4 @@
-//! What a person can ask for: each command is a recipe over the modules below.
+//! What `xrun` can be asked to do, one recipe a file.
 
-pub mod plan;
+pub mod plot;
+pub mod report;

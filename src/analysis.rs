@@ -1,0 +1,25 @@
+//! In: rows of one result folder and the [`Story`] of its experiment. Out: one summary a cell, series
+//! over replicas, and sentences that say why. Pure functions; knows neither files nor charts.
+
+mod absent;
+pub mod bottleneck;
+mod companions;
+pub mod estimate;
+pub mod scaling;
+pub mod speedup;
+pub mod story;
+pub mod summary;
+pub mod summary_rows;
+pub mod wording;
+
+#[cfg(test)]
+pub(crate) mod sample_rows;
+
+pub use absent::absent;
+pub use bottleneck::{Cause, Explanation, Verdict, explain};
+pub use estimate::Estimate;
+pub use scaling::{Convention, MixedConventions, Series, View, arrange};
+pub use speedup::{Speedup, speedup};
+pub use story::{AxisStory, ChartStory, Story};
+pub use summary::{CellSummary, Figures, Summary};
+pub use summary_rows::{SummaryRow, summary_rows};

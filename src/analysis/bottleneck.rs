@@ -1,0 +1,156 @@
+//! In: a [`View`]. Out: one sentence a series that says what bounds it, and one headline.
+//! Evidence is the shares of the phases and the companions of a cell; where their intervals do not
+//! support a verdict, the sentence says so instead.
+
+mod diagnosis;
+mod evidence;
+mod headline;
+mod limits;
+mod loss;
+
+use crate::analysis::scaling::{Series, View};
+use crate::analysis::summary::CellSummary;
+use crate::analysis::wording::count;
+use crate::terms::Mark;
+use std::fmt;
+
+/// What bounds the throughput of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Replicas wait for the input pipeline on the host.
+    Input,
+    /// Input operations on the training device.
+    Distortion,
+    Exchange,
+    /// Forward and backward pass and update.
+    Compute,
+    /// Forward and backward pass, slowed by input work on the same cores.
+    Contention,
+    /// There are no cores for more replicas.
+    Cores,
+    /// Several parts of the step, none of them dominant.
+    Mixed,
+    /// The repeats are too few, or scatter too much.
+    Undecided,
+    /// The cells that would tell are not here.
+    Unknown,
+}
+
+/// Why one series is as fast as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    pub series: String,
+    pub cause: Cause,
+    /// Repeats that the verdict rests on.
+    pub n: usize,
+    /// One sentence, with every number and its n.
+    pub sentence: String,
+}
+
+/// The answer of one experiment on one machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    pub headline: String,
+    /// One per series of models that train.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Input => "input-bound",
+            Cause::Distortion => "distort-bound",
+            Cause::Exchange => "exchange-bound",
+            Cause::Compute => "compute-bound",
+            Cause::Contention => "input takes cores from training",
+            Cause::Cores => "core-limited",
+            Cause::Mixed => "no single cause",
+            Cause::Undecided => "cannot decide",
+            Cause::Unknown => "cannot tell from these cells",
+        })
+    }
+}
+
+/// Explains every series of `view`.
+pub fn explain(view: &View) -> Explanation {
+    let verdicts: Vec<_> = view
+        .series
+        .iter()
+        .map(|series| judge(view, series))
+        .collect();
+    Explanation {
+        headline: headline::headline(view, &verdicts),
+        verdicts,
+    }
+}
+
+fn judge(view: &View, series: &Series) -> Verdict {
+    let Some((cell, n)) = decisive(series) else {
+        return unmeasured(series);
+    };
+    let (cause, because) = diagnosis::diagnose(view, series, cell);
+    let (cause, limit) = match limits::core_limit(series, cell) {
+        Some(limit) => (Cause::Cores, Some(limit)),
+        None => (cause, None),
+    };
+    let clauses = [
+        Some(because),
+        loss::scaling_clause(view, series, cell),
+        limit,
+        limits::absent(series, cell),
+    ];
+    let clauses: Vec<String> = clauses.into_iter().flatten().collect();
+    Verdict {
+        series: series.title().to_string(),
+        cause,
+        n,
+        sentence: format!(
+            "{}: {}: {}.",
+            series.title(),
+            lead(cause, n),
+            clauses.join("; ")
+        ),
+    }
+}
+
+/// How a sentence opens; a doubt is never said without its n.
+fn lead(cause: Cause, n: usize) -> String {
+    match cause {
+        Cause::Undecided => format!("{cause} with n = {n}"),
+        _ => cause.to_string(),
+    }
+}
+
+/// The cell that a series is judged by, with its n: the most replicas that have cores of their own.
+fn decisive<'a>(series: &Series<'a>) -> Option<(&'a CellSummary, usize)> {
+    series
+        .measured()
+        .max_by_key(|point| (!crowded(point.cell), point.cell.replicas))
+        .and_then(|point| Some((point.cell, point.cell.figures.as_ref()?.n())))
+}
+
+/// Whether the cell has fewer cores than threads.
+fn crowded(cell: &CellSummary) -> bool {
+    cell.marks.contains_key(&Mark::Oversubscribed)
+}
+
+fn unmeasured(series: &Series) -> Verdict {
+    let reasons = series.points.iter().flat_map(|point| &point.cell.reasons);
+    let why = match reasons.into_iter().next() {
+        Some((outcome, reason)) => format!("every cell is without figures ({outcome}: {reason})"),
+        None => "no cell has figures".to_string(),
+    };
+    Verdict {
+        series: series.title().to_string(),
+        cause: Cause::Unknown,
+        n: 0,
+        sentence: format!("{}: {}: {why}.", series.title(), Cause::Unknown),
+    }
+}
+
+fn replicas(cell: &CellSummary) -> String {
+    count(cell.replicas as usize, "replica")
+}
+
+#[cfg(test)]
+mod tests;

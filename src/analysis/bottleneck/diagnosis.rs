@@ -1,0 +1,237 @@
+//! What bounds one cell, from the shares of its phases and from its companions; and the clause that says
+//! so with its numbers.
+
+use crate::analysis::Estimate;
+use crate::analysis::bottleneck::evidence::{self, Part, Reading};
+use crate::analysis::bottleneck::{Cause, replicas};
+use crate::analysis::scaling::{Series, View};
+use crate::analysis::speedup::speedup;
+use crate::analysis::summary::{CellSummary, Figures};
+use crate::analysis::wording::{percent, rate, ratio};
+use crate::terms::Phase;
+
+/// What bounds one cell, and the clause that says so.
+pub fn diagnose(view: &View, series: &Series, cell: &CellSummary) -> (Cause, String) {
+    let Some(figures) = &cell.figures else {
+        return (Cause::Unknown, "nothing was measured".to_string());
+    };
+    match evidence::read(figures) {
+        Reading::NoPhases => {
+            let because = "no phases recorded: add a cell that reports its phases";
+            (Cause::Unknown, because.to_string())
+        }
+        Reading::TooFew => (Cause::Undecided, too_few(cell, figures)),
+        Reading::Straddles(part) => (Cause::Undecided, straddles(part, cell, figures)),
+        Reading::Dominant(Part::Input) => input_bound(view, cell, figures),
+        Reading::Dominant(Part::Distortion) => {
+            let host = host_clause(view, series, cell);
+            (
+                Cause::Distortion,
+                format!("{}; {host}", distorts(cell, figures)),
+            )
+        }
+        Reading::Dominant(Part::Exchange) => exchange_bound(cell, figures),
+        Reading::Dominant(Part::Compute) => compute_bound(view, cell, figures),
+        Reading::Spread => {
+            let shares = evidence::shares(figures);
+            (
+                Cause::Mixed,
+                format!("{}, {shares} of the step", reach(cell, figures)),
+            )
+        }
+    }
+}
+
+fn too_few(cell: &CellSummary, figures: &Figures) -> String {
+    let shares = evidence::shares(figures);
+    let told = reach(cell, figures);
+    format!("{told}, {shares} of the step so far: measure at least 6 repeats")
+}
+
+fn straddles(part: Part, cell: &CellSummary, figures: &Figures) -> String {
+    let share = percent(&figures.share(part.phases()));
+    let (told, noun, bound) = (reach(cell, figures), part.noun(), part.threshold() * 100.0);
+    format!(
+        "{told}, {share} of the step is {noun}, an interval on both sides of {bound:.0} %: measure \
+         more repeats"
+    )
+}
+
+fn input_bound(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, String) {
+    let wait = percent(&figures.share(Part::Input.phases()));
+    let full = figures.throughput();
+    let Some((pipeline, alone)) = with_figures(view.companions().pipeline_only(cell)) else {
+        let told = reach(cell, figures);
+        let because = format!(
+            "{told} and wait {wait} of the step for input; what the pipeline alone delivers cannot be \
+             told from these cells: add a case with model.name = \"none\""
+        );
+        return (Cause::Input, because);
+    };
+    let alone = alone.throughput();
+    let both = format!(
+        "with {} the pipeline alone{} delivers {}, the full cell {}, replicas wait {wait} of the step",
+        replicas(cell),
+        with_replicas(pipeline, cell),
+        rate(&alone),
+        rate(&full)
+    );
+    let because = match full.median >= 0.75 * alone.median {
+        true => both,
+        false => format!(
+            "{both}, since beside training the pipeline shares {}",
+            cores(cell)
+        ),
+    };
+    (Cause::Input, because)
+}
+
+/// With how many replicas the pipeline was measured, where that is not the number of `cell`.
+fn with_replicas(pipeline: &CellSummary, cell: &CellSummary) -> String {
+    match pipeline.replicas == cell.replicas {
+        true => String::new(),
+        false => format!(" (measured with {})", replicas(pipeline)),
+    }
+}
+
+fn cores(cell: &CellSummary) -> String {
+    match cell.threads_per_core > 1.0 {
+        true => format!("the cores ({:.1} threads a core)", cell.threads_per_core),
+        false => "the host".to_string(),
+    }
+}
+
+fn distorts(cell: &CellSummary, figures: &Figures) -> String {
+    let share = percent(&figures.share(Part::Distortion.phases()));
+    let told = reach(cell, figures);
+    format!("{told}, {share} of the step is distortion on the training device")
+}
+
+/// What the host does with the same input, at as many replicas and at the fewest.
+fn host_clause(view: &View, series: &Series, cell: &CellSummary) -> String {
+    let times = |cell: &CellSummary| {
+        let host = view.companions().other_placement(cell)?;
+        Some((host, speedup(host, cell)?.ratio))
+    };
+    let Some((host, gain)) = times(cell) else {
+        return "whether the host does it better cannot be told from these cells: add \
+                input.placement = \"host\""
+            .to_string();
+    };
+    let there = host
+        .figures
+        .as_ref()
+        .map(|figures| rate(&figures.throughput()));
+    let first = series
+        .measured()
+        .map(|point| point.cell)
+        .find(|other| other.replicas < cell.replicas);
+    let at_first = first.and_then(|first| {
+        let ratio = ratio(&times(first)?.1);
+        Some(format!(", {ratio} times with {}", replicas(first)))
+    });
+    format!(
+        "with input on the host {}, {} times as much{}",
+        there.unwrap_or_default(),
+        ratio(&gain),
+        at_first.unwrap_or_default()
+    )
+}
+
+fn exchange_bound(cell: &CellSummary, figures: &Figures) -> (Cause, String) {
+    let share = percent(&figures.share(Part::Exchange.phases()));
+    let bytes = figures.estimate(|m| m.exchanged_bytes as f64 / m.steps.max(1) as f64);
+    let seconds = figures.phase_seconds()[Phase::Exchange as usize];
+    let moved = match bytes.median > 0.0 {
+        true => format!(
+            ", {} in {}",
+            crate::units::Bytes(bytes.median as u64),
+            crate::units::Seconds(seconds)
+        ),
+        false => String::new(),
+    };
+    let told = reach(cell, figures);
+    let because =
+        format!("{told}, {share} of the step is exchange of gradients and parameters{moved}");
+    (Cause::Exchange, because)
+}
+
+fn compute_bound(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, String) {
+    let share = percent(&figures.share(Part::Compute.phases()));
+    let told = format!(
+        "{}, forward, backward and update are {share} of the step",
+        reach(cell, figures)
+    );
+    if cell.value("input.source") == Some("resident") {
+        let because = format!("{told} and there is no input to wait for");
+        return (Cause::Compute, because);
+    }
+    let companion = view.companions().resident(cell);
+    let Some((resident, against)) = companion.and_then(|r| Some((r, speedup(cell, r)?.ratio)))
+    else {
+        let because = format!(
+            "{told}; what the input costs cannot be told from these cells: add input.source = \
+             \"resident\""
+        );
+        return (Cause::Compute, because);
+    };
+    let reached = format!(
+        "{} of the throughput without input (n = {})",
+        percent(&against),
+        against.n
+    );
+    match (against.low, against.high) {
+        (Some(low), _) if low >= 0.95 => {
+            (Cause::Compute, format!("{told}, and it reaches {reached}"))
+        }
+        (_, Some(high)) if high < 0.95 => input_costs(figures, resident, &told, &reached),
+        _ => (
+            Cause::Compute,
+            format!("{told}, and it reaches {reached}, too near to decide"),
+        ),
+    }
+}
+
+/// How input work costs throughput though replicas hardly wait for it: it slows the computing down, or
+/// it is a small part of the step itself.
+fn input_costs(
+    figures: &Figures,
+    resident: &CellSummary,
+    told: &str,
+    reached: &str,
+) -> (Cause, String) {
+    let compute = |figures: &Figures| figures.seconds_by_block(Part::Compute.phases());
+    let without = resident.figures.as_ref().map(compute).unwrap_or_default();
+    let slower = Estimate::ratio(&compute(figures), &without);
+    match slower.filter(|slower| slower.low.is_some_and(|low| low >= 1.05)) {
+        Some(slower) => {
+            let times = ratio(&slower);
+            let because = format!(
+                "{told}, but it reaches {reached}: beside the input work they take {times} times \
+                 as long"
+            );
+            (Cause::Contention, because)
+        }
+        None => {
+            let shares = evidence::shares(figures);
+            (
+                Cause::Compute,
+                format!("{told} ({shares}), and it reaches {reached}"),
+            )
+        }
+    }
+}
+
+/// `8 replicas reach 7 128 [7 080, 7 170] examples/s (n = 6)`.
+fn reach(cell: &CellSummary, figures: &Figures) -> String {
+    let verb = if cell.replicas == 1 {
+        "reaches"
+    } else {
+        "reach"
+    };
+    format!("{} {verb} {}", replicas(cell), rate(&figures.throughput()))
+}
+
+fn with_figures(cell: Option<&CellSummary>) -> Option<(&CellSummary, &Figures)> {
+    cell.and_then(|cell| Some((cell, cell.figures.as_ref()?)))
+}

@@ -1,0 +1,127 @@
+//! Which cell answers which question about another: the same training without input work, the
+//! pipeline without training, the other placement of the input.
+
+use crate::analysis::summary::{CellSummary, Summary};
+
+/// Searches one summary for completed cells that differ from a given one in one respect only.
+pub struct Companions<'a>(pub &'a Summary);
+
+impl<'a> Companions<'a> {
+    /// The null model behind the same input. Its throughput is a ceiling of the full cell. Host
+    /// pipelines share the host, so that fewer replicas serve too; the nearest number is taken.
+    pub fn pipeline_only(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
+        if is(cell, "model.name", "none") {
+            return None;
+        }
+        let on_device = is(cell, "input.placement", "device");
+        self.measured()
+            .filter(|other| is(other, "model.name", "none"))
+            .filter(|other| other.replicas == cell.replicas || !on_device)
+            .filter(|other| agree(cell, other, |key| key.starts_with("input.")))
+            .min_by_key(|other| other.replicas.abs_diff(cell.replicas))
+    }
+
+    /// The same cell with one resident batch: nothing to wait for.
+    pub fn resident(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
+        self.same_but_input(cell)
+            .find(|other| is(other, "input.source", "resident"))
+    }
+
+    /// The same cell with the same source, distorted on the other side.
+    pub fn other_placement(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
+        let placement = cell.value("input.placement")?;
+        self.same_but_input(cell)
+            .filter(|other| other.value("input.source") == cell.value("input.source"))
+            .find(|other| {
+                other
+                    .value("input.placement")
+                    .is_some_and(|p| p != placement)
+            })
+    }
+
+    /// The completed cell with one replica and the highest throughput.
+    pub fn best_single(&self) -> Option<&'a CellSummary> {
+        self.measured()
+            .filter(|cell| cell.replicas == 1 && !is(cell, "model.name", "none"))
+            .max_by(|a, b| median_rate(a).total_cmp(&median_rate(b)))
+    }
+
+    /// The completed cell with the highest throughput.
+    pub fn fastest(&self) -> Option<&'a CellSummary> {
+        self.measured()
+            .filter(|cell| !is(cell, "model.name", "none"))
+            .max_by(|a, b| median_rate(a).total_cmp(&median_rate(b)))
+    }
+
+    fn measured(&self) -> impl Iterator<Item = &'a CellSummary> + use<'a> {
+        self.0.cells.iter().filter(|cell| cell.figures.is_some())
+    }
+
+    fn same_but_input<'b>(
+        &self,
+        cell: &'b CellSummary,
+    ) -> impl Iterator<Item = &'a CellSummary> + use<'a, 'b> {
+        let compared = |key: &str| !key.starts_with("input.") && !key.starts_with("measure.");
+        self.measured()
+            .filter(move |other| other.cell != cell.cell && other.replicas == cell.replicas)
+            .filter(move |other| agree(cell, other, compared))
+    }
+}
+
+/// Whether `key` has `value` in the cell.
+pub fn is(cell: &CellSummary, key: &str, value: &str) -> bool {
+    cell.value(key) == Some(value)
+}
+
+fn agree(a: &CellSummary, b: &CellSummary, compared: impl Fn(&str) -> bool) -> bool {
+    a.settings
+        .keys()
+        .chain(b.settings.keys())
+        .filter(|key| compared(key))
+        .all(|key| a.settings.get(key) == b.settings.get(key))
+}
+
+fn median_rate(cell: &CellSummary) -> f64 {
+    let figures = cell.figures.as_ref();
+    figures.map_or(0.0, |figures| figures.throughput().median)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::sample_rows::RowBuilder;
+
+    fn summary() -> Summary {
+        let cells = [
+            RowBuilder::pipeline_only(7000.0),
+            RowBuilder::cifar10(2).rate(500.0),
+            RowBuilder::cifar10(2).input("input on device").rate(300.0),
+            RowBuilder::cifar10(2).input("no input").rate(600.0),
+            RowBuilder::cifar10(1).input("no input").rate(310.0),
+        ];
+        let rows: Vec<_> = cells.into_iter().flat_map(|cell| cell.repeats(1)).collect();
+        Summary::of(&rows)
+    }
+
+    #[test]
+    fn each_question_finds_the_one_cell_that_answers_it() {
+        let summary = summary();
+        let find = Companions(&summary);
+        let label = |cell: Option<&CellSummary>| cell.map(|cell| cell.label.clone());
+        let host = &summary.cells[1];
+        assert_eq!(label(find.pipeline_only(host)).unwrap(), "pipeline only");
+        assert_eq!(label(find.resident(host)).unwrap(), "2 devices, no input");
+        assert_eq!(
+            label(find.other_placement(host)).unwrap(),
+            "2 devices, input on device"
+        );
+        assert_eq!(label(find.best_single()).unwrap(), "1 device, no input");
+        assert_eq!(label(find.fastest()).unwrap(), "2 devices, no input");
+    }
+
+    #[test]
+    fn a_host_pipeline_is_no_ceiling_for_input_on_the_device() {
+        let summary = summary();
+        assert_eq!(Companions(&summary).pipeline_only(&summary.cells[2]), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! In: rows of all runs. Out: one [`CellSummary`] for each cell of the newest run.
+
+use crate::analysis::estimate::Estimate;
+use crate::table::{Measured, RepeatRow};
+use crate::terms::{Mark, Outcome, Phase};
+use std::collections::BTreeMap;
+
+/// Every cell of the newest run of a result folder, in the order of first appearance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    pub run: u32,
+    pub cells: Vec<CellSummary>,
+}
+
+/// One cell over all its repeats.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellSummary {
+    pub cell: String,
+    pub label: String,
+    pub axis_labels: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, String>,
+    pub replicas: u32,
+    /// Examples a step, over all replicas.
+    pub global_batch: u64,
+    pub threads_per_core: f64,
+    /// Rows by outcome; stale rows are counted apart.
+    pub outcomes: BTreeMap<Outcome, usize>,
+    pub stale: usize,
+    /// Distinct reasons of what was not completed, the first line of each.
+    pub reasons: Vec<(Outcome, String)>,
+    /// Marks of the repeats that the figures rest on.
+    pub marks: BTreeMap<Mark, usize>,
+    /// None where no repeat was completed.
+    pub figures: Option<Figures>,
+}
+
+/// What the completed repeats of one cell say, never empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    /// Block and measurements of each repeat.
+    pub repeats: Vec<(u32, Measured)>,
+}
+
+impl Summary {
+    /// Summarises the newest run of `rows`.
+    pub fn of(rows: &[RepeatRow]) -> Summary {
+        let run = rows.iter().map(|row| row.key.run).max().unwrap_or(0);
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut groups: Vec<Vec<&RepeatRow>> = Vec::new();
+        for row in rows.iter().filter(|row| row.key.run == run) {
+            let place = *places.entry(&row.key.cell).or_insert(groups.len());
+            if place == groups.len() {
+                groups.push(Vec::new());
+            }
+            groups[place].push(row);
+        }
+        let cells = groups.iter().map(|rows| CellSummary::of(rows)).collect();
+        Summary { run, cells }
+    }
+
+    /// Completed cells.
+    pub fn measured(&self) -> impl Iterator<Item = (&CellSummary, &Figures)> {
+        self.cells
+            .iter()
+            .filter_map(|cell| cell.figures.as_ref().map(|figures| (cell, figures)))
+    }
+}
+
+impl CellSummary {
+    /// `rows` are those of one cell in one run, at least one.
+    fn of(rows: &[&RepeatRow]) -> CellSummary {
+        let shown = rows.iter().max_by_key(|row| row.label.len());
+        let shown = shown.expect("a group of rows has at least one");
+        let (stale, fresh): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .copied()
+            .partition(|row: &&RepeatRow| row.marks.contains(&Mark::Stale));
+        let repeats = completed(&fresh);
+        let resolved = repeats.first().map_or(&shown.resolved, |row| &row.resolved);
+        let mut marks = BTreeMap::new();
+        for mark in repeats.iter().flat_map(|row| &row.marks) {
+            *marks.entry(*mark).or_default() += 1;
+        }
+        CellSummary {
+            cell: shown.key.cell.clone(),
+            label: shown.label.clone(),
+            axis_labels: shown.axis_labels.clone(),
+            settings: shown.settings.clone(),
+            replicas: match resolved.replicas {
+                0 => declared_replicas(&shown.settings),
+                replicas => replicas,
+            },
+            global_batch: resolved.global_batch,
+            threads_per_core: resolved.threads_per_core,
+            outcomes: count_outcomes(&fresh),
+            stale: stale.len(),
+            reasons: reasons(&fresh),
+            marks,
+            figures: Figures::of(&repeats),
+        }
+    }
+
+    /// The value of an axis or a setting, as text.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        let value = self.axis_labels.get(key).or(self.settings.get(key));
+        value.map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Repeats that ended with `outcome`.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.outcomes.get(&outcome).copied().unwrap_or(0)
+    }
+
+    /// Whether a chart draws the cell hollow.
+    pub fn is_marked(&self) -> bool {
+        !self.marks.is_empty()
+    }
+}
+
+/// Fresh rows whose measurements count, one a repeat.
+fn completed<'a>(fresh: &[&'a RepeatRow]) -> Vec<&'a RepeatRow> {
+    let counts = |row: &&&RepeatRow| row.outcome == Outcome::Completed && row.measured.is_some();
+    fresh.iter().filter(counts).copied().collect()
+}
+
+/// The replicas that a cell asks for, where nothing resolved them.
+fn declared_replicas(settings: &BTreeMap<String, String>) -> u32 {
+    let number = |key: &str| settings.get(key).and_then(|text| text.parse::<u32>().ok());
+    number("devices.per_worker").unwrap_or(1) * number("cluster.workers").unwrap_or(1)
+}
+
+fn count_outcomes(rows: &[&RepeatRow]) -> BTreeMap<Outcome, usize> {
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        *counts.entry(row.outcome).or_default() += 1;
+    }
+    counts
+}
+
+fn reasons(rows: &[&RepeatRow]) -> Vec<(Outcome, String)> {
+    let mut reasons = Vec::new();
+    for row in rows.iter().filter(|row| row.outcome != Outcome::Completed) {
+        let first_line = row.reason.lines().next().unwrap_or_default();
+        let reason = (row.outcome, first_line.to_string());
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
+}
+
+impl Figures {
+    fn of(rows: &[&RepeatRow]) -> Option<Figures> {
+        let repeats: Vec<_> = rows
+            .iter()
+            .filter_map(|row| row.measured.clone().map(|measured| (row.block, measured)))
+            .collect();
+        (!repeats.is_empty()).then_some(Figures { repeats })
+    }
+
+    pub fn n(&self) -> usize {
+        self.repeats.len()
+    }
+
+    /// Examples per second over all replicas.
+    pub fn throughput(&self) -> Estimate {
+        self.estimate(|m| m.throughput_examples_per_second)
+    }
+
+    /// Throughput by block, for paired comparison.
+    pub fn throughput_by_block(&self) -> Vec<(u32, f64)> {
+        let rate = |(block, m): &(u32, Measured)| (*block, m.throughput_examples_per_second);
+        self.repeats.iter().map(rate).collect()
+    }
+
+    /// Seconds a step of some phases together, by block, for paired comparison.
+    pub fn seconds_by_block(&self, phases: &[Phase]) -> Vec<(u32, f64)> {
+        let seconds = |m: &Measured| phases.iter().map(|p| m.phase_seconds[*p as usize]).sum();
+        let repeats = self.repeats.iter();
+        repeats.map(|(block, m)| (*block, seconds(m))).collect()
+    }
+
+    /// Median step of each repeat, in seconds.
+    pub fn step_seconds(&self) -> Estimate {
+        self.estimate(|m| m.step_seconds_median)
+    }
+
+    /// Time of all measured steps of a repeat, in seconds.
+    pub fn elapsed_seconds(&self) -> Estimate {
+        self.estimate(|m| m.elapsed_seconds)
+    }
+
+    /// The estimate of any figure of a repeat.
+    pub fn estimate(&self, figure: impl Fn(&Measured) -> f64) -> Estimate {
+        Estimate::of(&self.values(figure)).expect("figures are of at least one repeat")
+    }
+
+    /// Lowest and highest repeat.
+    pub fn range(&self, figure: impl Fn(&Measured) -> f64) -> (f64, f64) {
+        let values = self.values(figure);
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        (
+            low,
+            values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        )
+    }
+
+    /// Seconds a step of each phase, then of what is left over; means over repeats, so that they
+    /// sum to the mean step.
+    pub fn phase_seconds(&self) -> [f64; Phase::COUNT + 1] {
+        let n = self.repeats.len() as f64;
+        let mut sums = [0.0; Phase::COUNT + 1];
+        for (_, measured) in &self.repeats {
+            for (sum, seconds) in sums.iter_mut().zip(measured.phase_seconds) {
+                *sum += seconds / n;
+            }
+            sums[Phase::COUNT] += measured.other_seconds / n;
+        }
+        sums
+    }
+
+    /// The share of a step, from 0 to 1, that some phases take together.
+    pub fn share(&self, phases: &[Phase]) -> Estimate {
+        self.estimate(|m| {
+            let seconds: f64 = phases.iter().map(|p| m.phase_seconds[*p as usize]).sum();
+            let step = m.phase_seconds.iter().sum::<f64>() + m.other_seconds;
+            if step > 0.0 { seconds / step } else { 0.0 }
+        })
+    }
+
+    fn values(&self, figure: impl Fn(&Measured) -> f64) -> Vec<f64> {
+        self.repeats.iter().map(|(_, m)| figure(m)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::sample_rows::RowBuilder;
+
+    #[test]
+    fn only_the_newest_run_and_fresh_rows_count() {
+        let mut rows = RowBuilder::cifar10(1).rate(100.0).repeats(2);
+        let mut newer = RowBuilder::cifar10(1).rate(200.0).repeats(3);
+        newer.iter_mut().for_each(|row| row.key.run = 2);
+        newer[0].marks.push(Mark::Stale);
+        rows.extend(newer);
+        let summary = Summary::of(&rows);
+        assert_eq!((summary.run, summary.cells.len()), (2, 1));
+        let cell = &summary.cells[0];
+        assert_eq!((cell.stale, cell.count(Outcome::Completed)), (1, 2));
+        let figures = cell.figures.as_ref().unwrap();
+        assert_eq!(figures.n(), 2);
+        assert!((figures.throughput().median - 200.0).abs() < 2.0);
+    }
+
+    #[test]
+    fn what_was_not_completed_keeps_its_reason_once() {
+        let reason = "4 cores are needed, 2 are here\nand much more";
+        let rows = RowBuilder::cifar10(4).skipped(reason, 3);
+        let summary = Summary::of(&rows);
+        let cell = &summary.cells[0];
+        assert_eq!(cell.count(Outcome::Skipped), 3);
+        let first_line = "4 cores are needed, 2 are here".to_string();
+        assert_eq!(cell.reasons, [(Outcome::Skipped, first_line)]);
+        assert_eq!((cell.replicas, &cell.figures), (4, &None));
+    }
+
+    #[test]
+    fn phases_and_the_rest_sum_to_the_mean_step() {
+        let rows = RowBuilder::cifar10(2)
+            .phase(Phase::InputWait, 0.25)
+            .repeats(6);
+        let summary = Summary::of(&rows);
+        let figures = summary.cells[0].figures.as_ref().unwrap();
+        let step = figures.estimate(|m| m.step_seconds_mean);
+        let sum: f64 = figures.phase_seconds().iter().sum();
+        assert!((sum / step.median - 1.0).abs() < 0.02, "{sum} {step:?}");
+        assert!((figures.share(&[Phase::InputWait]).median - 0.25).abs() < 1e-9);
+    }
+}

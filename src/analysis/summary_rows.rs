@@ -1,0 +1,162 @@
+//! What `summary.csv` says of each cell: columns with their values as text, derived and rewritten.
+
+use crate::analysis::scaling::View;
+use crate::analysis::summary::{CellSummary, Figures};
+use crate::analysis::{Estimate, Speedup};
+use crate::table::Measured;
+use crate::terms::{Outcome, Phase};
+use strum::VariantArray;
+
+/// One line of `summary.csv`: every line has the same columns in the same order.
+pub type SummaryRow = Vec<(String, String)>;
+
+/// One row for each cell of the view's summary, series by series. `keys` are the columns that say which
+/// cell it is: names of axes and keys of settings.
+pub fn summary_rows(view: &View, keys: &[String]) -> Vec<SummaryRow> {
+    let cells = view.cells();
+    cells
+        .into_iter()
+        .map(|cell| row(view, cell, keys))
+        .collect()
+}
+
+fn row(view: &View, cell: &CellSummary, keys: &[String]) -> SummaryRow {
+    let mut row = identity(view, cell, keys);
+    let figures = cell.figures.as_ref();
+    add(
+        &mut row,
+        "throughput_examples_per_second",
+        figures.map(Figures::throughput),
+    );
+    add(&mut row, "step_seconds", figures.map(Figures::step_seconds));
+    add(
+        &mut row,
+        "elapsed_seconds",
+        figures.map(Figures::elapsed_seconds),
+    );
+    let speedup = view.speedup(cell);
+    add(
+        &mut row,
+        "speedup",
+        speedup.map(|speedup: Speedup| speedup.ratio),
+    );
+    add(
+        &mut row,
+        "efficiency",
+        speedup.map(|speedup| speedup.efficiency),
+    );
+    let baseline = view.baseline(cell).map(|base| base.cell.clone());
+    row.push(("baseline".into(), baseline.unwrap_or_default()));
+    phases(&mut row, figures);
+    let mut median = |column: &str, figure: fn(&Measured) -> f64| {
+        let median = figures.map(|figures| figures.estimate(figure).median);
+        row.push((column.into(), text(median)));
+    };
+    median("startup_seconds", |m| m.startup_seconds);
+    median("prefill_seconds", |m| m.prefill_seconds);
+    median("first_step_seconds", |m| m.first_step_seconds);
+    row
+}
+
+fn identity(view: &View, cell: &CellSummary, keys: &[String]) -> SummaryRow {
+    let mut row: SummaryRow = vec![
+        ("run".into(), view.summary.run.to_string()),
+        ("cell".into(), cell.cell.clone()),
+        ("label".into(), cell.label.clone()),
+    ];
+    let values = keys
+        .iter()
+        .map(|key| (key.clone(), cell.value(key).unwrap_or("").to_string()));
+    row.extend(values);
+    row.push(("replicas".into(), cell.replicas.to_string()));
+    row.push(("global_batch".into(), cell.global_batch.to_string()));
+    for outcome in Outcome::VARIANTS {
+        let column = outcome.to_string().replace('-', "_");
+        row.push((column, cell.count(*outcome).to_string()));
+    }
+    row.push(("stale".into(), cell.stale.to_string()));
+    let marks: Vec<String> = cell.marks.keys().map(|mark| mark.to_string()).collect();
+    row.push(("marks".into(), marks.join(" ")));
+    let reasons: Vec<&str> = cell
+        .reasons
+        .iter()
+        .map(|(_, reason)| reason.as_str())
+        .collect();
+    row.push(("reasons".into(), reasons.join("; ")));
+    row
+}
+
+/// Four columns: the median, the ends of its interval, and n.
+fn add(row: &mut SummaryRow, column: &str, estimate: Option<Estimate>) {
+    row.push((column.to_string(), text(estimate.map(|e| e.median))));
+    row.push((format!("{column}_low"), text(estimate.and_then(|e| e.low))));
+    row.push((
+        format!("{column}_high"),
+        text(estimate.and_then(|e| e.high)),
+    ));
+    let n = estimate.map_or(String::new(), |e| e.n.to_string());
+    row.push((format!("{column}_n"), n));
+}
+
+/// Seconds a step of every phase; means, which sum to the mean step.
+fn phases(row: &mut SummaryRow, figures: Option<&Figures>) {
+    let seconds = figures.map(Figures::phase_seconds);
+    let names = Phase::VARIANTS.iter().map(|phase| phase.column());
+    for (i, name) in names.chain(["other".to_string()]).enumerate() {
+        row.push((
+            format!("{name}_seconds"),
+            text(seconds.map(|seconds| seconds[i])),
+        ));
+    }
+}
+
+fn text(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::sample_rows::{RowBuilder, cifar_story, seed_rows};
+    use crate::analysis::{Summary, arrange};
+
+    #[test]
+    fn every_cell_has_every_column_and_absent_figures_are_empty() {
+        let mut rows = seed_rows(6);
+        rows.extend(RowBuilder::cifar10(16).skipped("16 GPUs are needed, 8 are here", 1));
+        let (summary, story) = (Summary::of(&rows), cifar_story());
+        let view = arrange(&summary, &story, &story.leading_chart()).unwrap();
+        let rows = summary_rows(&view, &["input".into()]);
+        assert_eq!(rows.len(), summary.cells.len());
+        let columns = |row: &SummaryRow| row.iter().map(|(c, _)| c.clone()).collect::<Vec<_>>();
+        assert!(rows.iter().all(|row| columns(row) == columns(&rows[0])));
+        let value = |row: &SummaryRow, name: &str| {
+            row.iter()
+                .find(|(column, _)| column == name)
+                .unwrap()
+                .1
+                .clone()
+        };
+        let named = |label: &str| {
+            rows.iter()
+                .find(|row| value(row, "label") == label)
+                .unwrap()
+        };
+        let two = named("2 devices, input on host");
+        let skipped = named("16 devices, input on host");
+        assert_eq!(value(two, "input"), "input on host");
+        assert!(value(two, "speedup").starts_with("1.09"));
+        assert_eq!(value(two, "baseline"), summary.cells[1].cell);
+        assert_eq!(
+            (
+                value(two, "throughput_examples_per_second_n"),
+                value(two, "completed")
+            ),
+            ("6".into(), "6".into())
+        );
+        assert_eq!(
+            (value(skipped, "speedup"), value(skipped, "skipped")),
+            (String::new(), "1".into())
+        );
+    }
+}

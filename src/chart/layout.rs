@@ -1,0 +1,104 @@
+//! In: a [`Figure`]. Out: a [`Scene`] in which nothing overlaps: title, subtitle, legend, panels
+//! side by side, notes, from top to bottom, as high as they need.
+
+use crate::chart::axes::{Axes, LINE_HEIGHT, left_margin, x_lines};
+use crate::chart::scene::{Frame, GREY, INK, Scene, Text, wrap};
+use crate::chart::ticks::{self, Ticks};
+use crate::chart::{Content, Figure, Panel, bars, legend, lines};
+
+const WIDTH: f64 = 960.0;
+const MARGIN: f64 = 28.0;
+const TITLE_SIZE: f64 = 20.0;
+const SUBTITLE_SIZE: f64 = 13.0;
+const NOTE_SIZE: f64 = 12.0;
+const PLOT_HEIGHT: f64 = 360.0;
+const BETWEEN_PANELS: f64 = 44.0;
+
+/// Places everything.
+pub fn layout(figure: &Figure) -> Scene {
+    let mut scene = Scene {
+        width: WIDTH,
+        ..Scene::default()
+    };
+    let mut y = MARGIN;
+    y = paragraph(&mut scene, y, &figure.title, TITLE_SIZE, 2);
+    y = paragraph(&mut scene, y + 2.0, &figure.subtitle, SUBTITLE_SIZE, 2) + 8.0;
+    y += legend::draw(&mut scene, figure, body(y, y));
+    y = panels(&mut scene, figure, y + 40.0);
+    for note in &figure.notes {
+        y = paragraph(&mut scene, y, note, NOTE_SIZE, 3);
+    }
+    scene.height = (y + 14.0).ceil();
+    scene
+}
+
+/// The width between the margins.
+fn body(top: f64, bottom: f64) -> Frame {
+    Frame {
+        left: MARGIN,
+        right: WIDTH - MARGIN,
+        top,
+        bottom,
+    }
+}
+
+/// Wrapped text below `top`; gives where it ends.
+fn paragraph(scene: &mut Scene, top: f64, text: &str, size: f64, max_lines: usize) -> f64 {
+    let height = 1.4 * size;
+    let colour = if size == TITLE_SIZE { INK } else { GREY };
+    let mut y = top;
+    for line in wrap(text, size, WIDTH - 2.0 * MARGIN, max_lines) {
+        scene.text(Text::new((MARGIN, y + height / 2.0), line, size).colour(colour));
+        y += height;
+    }
+    y
+}
+
+/// All panels side by side below `top`; gives where the highest of them ends.
+fn panels(scene: &mut Scene, figure: &Figure, top: f64) -> f64 {
+    let n = figure.panels.len() as f64;
+    let width = (WIDTH - 2.0 * MARGIN - BETWEEN_PANELS * (n - 1.0)) / n;
+    let mut end = top;
+    for (i, panel) in figure.panels.iter().enumerate() {
+        let left = MARGIN + i as f64 * (width + BETWEEN_PANELS);
+        let room = Frame {
+            left,
+            right: left + width,
+            top,
+            bottom: top + PLOT_HEIGHT,
+        };
+        end = end.max(draw_panel(scene, panel, room));
+    }
+    end
+}
+
+fn draw_panel(scene: &mut Scene, panel: &Panel, room: Frame) -> f64 {
+    let y = vertical(panel);
+    let frame = Frame {
+        left: room.left + left_margin(&y),
+        ..room
+    };
+    let axes = Axes::new(frame, &panel.x, y);
+    axes.draw_y(scene, &panel.y_label);
+    let text_lines = match &panel.content {
+        Content::Lines { series, guides } => {
+            axes.draw_x(scene, &panel.x);
+            lines::draw(scene, &axes, series, guides);
+            x_lines(&panel.x, frame.width())
+        }
+        Content::Bars { stacks, .. } => {
+            bars::draw(scene, &axes, stacks);
+            bars::text_lines(stacks, frame.width())
+        }
+    };
+    axes.draw_x_label(scene, &panel.x_label, text_lines);
+    frame.bottom + 16.0 + (text_lines + 1.0) * LINE_HEIGHT + 12.0
+}
+
+/// The vertical axis; totals above bars need a little air.
+fn vertical(panel: &Panel) -> Ticks {
+    ticks::from_zero(match &panel.content {
+        Content::Lines { series, guides } => lines::highest(series, guides),
+        Content::Bars { stacks, .. } => 1.05 * bars::highest(stacks),
+    })
+}

@@ -1,0 +1,134 @@
+//! Speedup with efficiency beside it, each series over its own baseline, paired by block.
+
+use crate::analysis::{CellSummary, Story, View, speedup};
+use crate::chart::scaling::{lines_of, x_axis, x_label};
+use crate::chart::{Content, Figure, Guide, Panel, XAxis, caption};
+use crate::stats;
+
+/// Two panels, speedup and efficiency; only the first where `x` is not what scales.
+pub fn figure(view: &View, story: &Story) -> Figure {
+    let (what, panels) = match view.x == "replicas" {
+        true => (
+            "speedup and efficiency",
+            vec![speedup_panel(view), efficiency_panel(view)],
+        ),
+        false => ("speedup", vec![speedup_panel(view)]),
+    };
+    let title = format!("{}: {what} over {}", story.name, view.x_label());
+    with_panels(view, story, title, panels)
+}
+
+/// Efficiency alone.
+pub fn efficiency_figure(view: &View, story: &Story) -> Figure {
+    let title = format!("{}: efficiency over {}", story.name, view.x_label());
+    with_panels(view, story, title, vec![efficiency_panel(view)])
+}
+
+fn with_panels(view: &View, story: &Story, title: String, panels: Vec<Panel>) -> Figure {
+    let mut notes = vec![baselines(view)];
+    notes.extend(caption::notes(view));
+    Figure {
+        title,
+        subtitle: caption::subtitle(view, story),
+        panels,
+        notes,
+    }
+}
+
+fn speedup_panel(view: &View) -> Panel {
+    let ideal = common_baseline(view).and_then(|base| ideal(view, |x| x / base));
+    panel(view, "speedup (times the baseline)", ideal, |_, _| 1.0)
+}
+
+fn efficiency_panel(view: &View) -> Panel {
+    panel(
+        view,
+        "efficiency (%)",
+        ideal(view, |_| 100.0),
+        |cell, base| 100.0 * f64::from(base.replicas) / f64::from(cell.replicas),
+    )
+}
+
+/// The replicas of every baseline; none where they differ, since then no line is ideal for all.
+fn common_baseline(view: &View) -> Option<f64> {
+    let mut replicas = view
+        .series
+        .iter()
+        .filter_map(|series| Some(series.baseline?.replicas));
+    let first = replicas.next()?;
+    replicas
+        .all(|other| other == first)
+        .then_some(f64::from(first))
+}
+
+/// A panel of speedups, each multiplied by what `scale` makes of its cell and baseline.
+fn panel(
+    view: &View,
+    y_label: &str,
+    ideal: Option<Guide>,
+    scale: impl Fn(&CellSummary, &CellSummary) -> f64,
+) -> Panel {
+    let series = lines_of(view, |series, cell| {
+        let base = series.baseline?;
+        let factor = scale(cell, base);
+        let ratio = speedup(cell, base)?.ratio;
+        let (low, high) = ratio_range(cell, base)?;
+        Some((ratio.times(factor), (low * factor, high * factor)))
+    });
+    Panel {
+        x_label: x_label(view),
+        y_label: y_label.to_string(),
+        x: x_axis(view),
+        content: Content::Lines {
+            series,
+            guides: ideal.into_iter().collect(),
+        },
+    }
+}
+
+/// Lowest and highest ratio of a block.
+fn ratio_range(cell: &CellSummary, base: &CellSummary) -> Option<(f64, f64)> {
+    let own = cell.figures.as_ref()?.throughput_by_block();
+    let other = base.figures.as_ref()?.throughput_by_block();
+    let pairs = stats::pair_by_block(&own, &other);
+    let ratios = pairs.iter().map(|(over, under)| over / under);
+    ratios.fold(None, |ends, ratio| {
+        let (low, high) = ends.unwrap_or((ratio, ratio));
+        Some((ratio.min(low), ratio.max(high)))
+    })
+}
+
+fn ideal(view: &View, line: impl Fn(f64) -> f64) -> Option<Guide> {
+    let XAxis::Numbers(places) = x_axis(view) else {
+        return None;
+    };
+    let scales = view.x == "replicas" && places.len() > 1;
+    scales.then(|| Guide::dashed("ideal", places.iter().map(|x| (*x, line(*x))).collect()))
+}
+
+/// What speedups refer to, and the best single device.
+fn baselines(view: &View) -> String {
+    let base = match (view.x.as_str(), common_baseline(view)) {
+        ("replicas", Some(1.0)) => "its cell with 1 replica".to_string(),
+        ("replicas", Some(n)) => format!("its cell with {n} replicas"),
+        ("replicas", None) => "its cell with the fewest replicas".to_string(),
+        _ => baseline_labels(view),
+    };
+    match view.companions().best_single() {
+        Some(best) => format!(
+            "baseline of each series: {base} · best single device: {}",
+            best.label
+        ),
+        None => format!("baseline of each series: {base}"),
+    }
+}
+
+fn baseline_labels(view: &View) -> String {
+    let mut labels: Vec<&str> = Vec::new();
+    for cell in view.series.iter().filter_map(|series| series.baseline) {
+        if !labels.contains(&cell.label.as_str()) {
+            labels.push(&cell.label);
+        }
+    }
+    labels.join("; ")
+}

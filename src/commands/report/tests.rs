@@ -1,0 +1,95 @@
+use super::*;
+use crate::analysis::sample_rows::{RowBuilder, cifar_story, seed_rows};
+use crate::table::RepeatRow;
+use crate::terms::Mark;
+
+fn printed(rows: &[RepeatRow], references: &[Reference]) -> String {
+    let mut out = Vec::new();
+    report(&mut out, &Summary::of(rows), &cifar_story(), references).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_seed_tables_are_printed_with_their_answer() {
+    let rows = seed_rows(6);
+    let reference = Reference {
+        cell: rows[6].key.cell.clone(),
+        machine: "8x-m40".into(),
+        run: 1,
+        throughput_examples_per_second: 6007.0,
+        n: 6,
+        ratio: Some(1.08),
+    };
+    insta::assert_snapshot!(printed(&rows, &[reference]), @"
+    cell                        examples/s  [95 %]          n  speedup            eff.  wait  distort
+    1 device, input on device        1 750  [1 737, 1 764]  6  baseline                  0 %     78 %
+    2 devices, input on device       3 363  [3 336, 3 390]  6  1.92 [1.92, 1.92]  96 %   0 %     79 %
+    4 devices, input on device       4 769  [4 730, 4 807]  6  2.72 [2.72, 2.72]  68 %   0 %     85 %
+    8 devices, input on device       5 127  [5 086, 5 168]  6  2.93 [2.93, 2.93]  37 %   0 %     91 %
+    1 device, input on host          6 489  [6 437, 6 541]  6  baseline                 10 %      0 %
+    2 devices, input on host         7 075  [7 019, 7 132]  6  1.09 [1.09, 1.09]  55 %  54 %      0 %
+    4 devices, input on host         7 142  [7 085, 7 199]  6  1.10 [1.10, 1.10]  28 %  77 %      0 %
+    8 devices, input on host         7 138  [7 081, 7 195]  6  1.10 [1.10, 1.10]  14 %  88 %      0 %
+    pipeline only                    7 144  [7 087, 7 201]  6                            0 %      0 %
+
+    reference                examples/s  n    here  machine
+    1 device, input on host       6 007  6  1.08 x  8x-m40, run 1
+
+    highest throughput: 4 devices, input on host with 7 142 [7 085, 7 199] examples/s (n = 6),
+    1.10 [1.10, 1.10] times the best single device (1 device, input on host); input-bound: input on
+    host; distort-bound: input on device.
+    input on device: distort-bound: 8 replicas reach 5 127 [5 086, 5 168] examples/s (n = 6),
+      91 % [91, 91] of the step is distortion on the training device; with input on the host
+      7 138 [7 081, 7 195] examples/s (n = 6), 1.39 [1.39, 1.39] times as much, 3.71 [3.71, 3.71] times
+      with 1 replica; speedup over 1 replica 2.93 [2.93, 2.93], efficiency 37 % [37, 37] (n = 6), 99 %
+      of the lost time is distortion.
+    input on host: input-bound: with 8 replicas the pipeline alone (measured with 1 replica) delivers
+      7 144 [7 087, 7 201] examples/s (n = 6), the full cell 7 138 [7 081, 7 195] examples/s (n = 6),
+      replicas wait 88 % [88, 88] of the step; speedup over 1 replica 1.10 [1.10, 1.10], efficiency
+      14 % [14, 14] (n = 6), 100 % of the lost time is input wait.
+    ");
+}
+
+#[test]
+fn marks_skips_and_too_few_repeats_are_said() {
+    let mut rows = RowBuilder::cifar10(1).repeats(3);
+    rows[0].marks.push(Mark::Disturbed);
+    rows.extend(
+        RowBuilder::cifar10(4).skipped("4 devices of 1 thread need 4 cores, 2 are here", 1),
+    );
+    insta::assert_snapshot!(printed(&rows, &[]), @"
+    cell                     examples/s  n  speedup   marks
+    1 device, input on host       1 004  3  baseline  disturbed 1/3
+    skipped (4 devices of 1 thread need 4 cores, 2 are here): 4 devices, input on host
+
+    highest throughput: 1 device, input on host with 1 004 examples/s (n = 3); cannot decide with n = 3:
+    input on host.
+    input on host: cannot decide with n = 3: 1 replica reaches 1 004 examples/s (n = 3), compute 100 %
+      of the step so far: measure at least 6 repeats; 4 replicas not measured (skipped: 4 devices of 1
+      thread need 4 cores, 2 are here).
+    ");
+}
+
+#[test]
+fn mixed_conventions_are_refused_below_the_table() {
+    let mut rows = RowBuilder::cifar10(1).repeats(1);
+    rows.extend(
+        RowBuilder::cifar10(2)
+            .strong(128)
+            .label("strong")
+            .repeats(1),
+    );
+    insta::assert_snapshot!(printed(&rows, &[]), @"
+    cell                     examples/s  n
+    1 device, input on host       1 004  1
+    strong                        1 004  1
+
+    cells of weak and of strong scaling cannot share a chart: `1 device, input on host` fixes the local
+    batch, `strong` the global batch; declare them in two experiments
+    ");
+}
+
+#[test]
+fn nothing_measured_is_said_plainly() {
+    insta::assert_snapshot!(printed(&[], &[]), @"no cell was completed, so there is no answer.");
+}
