@@ -53,10 +53,11 @@ pub mod slots;
 #[cfg(test)]
 mod fixture;
 
+pub use measured::Measured;
+
 use crate::flavour::Program;
 use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};
 use crate::spec::settings::Settings;
-use crate::table::Measured;
 use crate::terms::Outcome;
 use anyhow::{Context, Result};
 use guard::Guard;

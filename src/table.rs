@@ -17,14 +17,18 @@ pub mod references;
 pub mod resume;
 mod samples;
 pub mod stale;
+mod summary;
 
 pub use csv::{is_reserved, read_repeats};
 pub use error::TableError;
 pub use journal::{Journal, Opening};
 pub use lock::MachineLock;
 pub use samples::{SampleView, visit_samples};
+pub use summary::write_summary;
 
-use crate::terms::{Mark, Outcome, Phase};
+pub use crate::launch::Measured;
+
+use crate::terms::{Mark, Outcome};
 use std::collections::BTreeMap;
 
 /// A row's key. Numbers are never reused within a result folder. The cell's id is of ASCII letters
@@ -102,39 +106,6 @@ pub struct Resolved {
     pub cores: String,
     /// Runnable threads for each core that the cell may use.
     pub threads_per_core: f64,
-}
-
-/// Figures of a repeat that ran to its end. Seconds are per step unless the name says otherwise.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Measured {
-    pub steps: u64,
-    pub examples: u64,
-    /// All measured steps together.
-    pub elapsed_seconds: f64,
-    /// Total examples over total time, all replicas.
-    pub throughput_examples_per_second: f64,
-    /// Over steps, each as long as its slowest replica.
-    pub step_seconds_median: f64,
-    pub step_seconds_mad: f64,
-    pub step_seconds_min: f64,
-    pub step_seconds_max: f64,
-    /// Mean of a step over replicas and steps; the phases and `other_seconds` sum to it.
-    pub step_seconds_mean: f64,
-    /// In the order of [`Phase`].
-    pub phase_seconds: [f64; Phase::COUNT],
-    pub other_seconds: f64,
-    pub first_step_seconds: f64,
-    pub startup_seconds: f64,
-    pub prefill_seconds: f64,
-    /// From launch to the end of the last process.
-    pub repeat_seconds: f64,
-    pub first_loss: Option<f64>,
-    pub last_loss: Option<f64>,
-    pub parameter_digest: String,
-    pub exchanged_bytes: u64,
-    pub peak_memory_bytes: u64,
-    pub cpu_seconds: f64,
-    pub convolution: String,
 }
 
 /// Who measured, with what.

@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;
-use xrun::spec::settings::Settings;
+use xrun::spec::settings::{SETTINGS, Settings};
 use xrun::worker::clock::StepClock;
 use xrun::worker::exchange::{Exchange, group};
 use xrun::worker::input::{Batch, Input};
@@ -63,7 +63,7 @@ fn settings(learning_rate: f64) -> Settings {
 
 /// All parameters after the steps, and the digest that each replica reports.
 fn train(settings: &Settings, replicas: usize) -> (Vec<f32>, Vec<String>) {
-    let model: Arc<dyn Model> = Arc::from(model::build(settings).unwrap());
+    let model: Arc<dyn Model> = Arc::from(model::build(settings, settings.seed).unwrap());
     let parameters = Arc::new(Parameters::new(model.parameters()).unwrap());
     let members = group::form(settings, &parameters, replicas);
     let threads: Vec<_> = members
@@ -122,7 +122,7 @@ fn relative_distance(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn replicas_that_share_a_batch_train_as_one_does() {
     let settings = settings(0.1);
-    let (initial, _) = (model::build(&settings).unwrap(), ());
+    let initial = model::build(&settings, settings.seed).unwrap();
     let initial: Vec<f32> = initial
         .parameters()
         .iter()

@@ -3,14 +3,57 @@
 
 mod document;
 
+use super::Ending;
+use super::estimate::Estimate;
+use super::prepare::Prepared;
+use crate::cli::PlanArgs;
 use crate::plan::Plan;
 use crate::spec::settings::{SettingId, Value};
 use crate::spec::{Axis, Experiment, Source};
+use crate::table::read_repeats;
 use anyhow::Result;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 /// Longer tables are cut; `--json` has all rows.
 const MOST_ROWS: usize = 50;
+
+/// Shows the plan of an experiment.
+///
+/// # Errors
+///
+/// A wrong file or flag; failures of stdout.
+pub fn run(arguments: &PlanArgs) -> Result<Ending> {
+    let prepared = Prepared::load(&arguments.selection)?;
+    let skipped: Vec<Option<String>> = prepared
+        .plan
+        .cells
+        .iter()
+        .map(|cell| prepared.skip(cell))
+        .collect();
+    let rows = match prepared.folder.join("repeats.csv") {
+        path if path.exists() => read_repeats(&path)?,
+        _ => Vec::new(),
+    };
+    let measured = prepared
+        .plan
+        .cells
+        .iter()
+        .zip(&skipped)
+        .filter(|(_, skip)| skip.is_none());
+    let repeats = measured.flat_map(|(cell, _)| {
+        std::iter::repeat_n(cell.id.0.as_str(), prepared.experiment.repeats() as usize)
+    });
+    let view = PlanView {
+        experiment: &prepared.experiment,
+        plan: &prepared.plan,
+        skipped: &skipped,
+        estimate: &Estimate::of(repeats, &rows).to_string(),
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    plan(&view, arguments.json, &mut out)?;
+    out.flush()?;
+    Ok(Ending::Done)
+}
 
 /// A plan with what the machine makes of it.
 #[derive(Clone, Copy, Debug)]

@@ -4,22 +4,57 @@
 //! `samples.csv`: every point of every chart is one cell over its repeats, and repeats carry their own
 //! medians and phases. So the size of the raw timings does not matter here.
 
+use super::Ending;
 use crate::analysis::{Story, Summary};
 use crate::chart::{self, Figure, NoFigure, draw};
-use crate::table::RepeatRow;
+use crate::cli::{Format, PlotArgs};
+use crate::plan;
+use crate::table::stale::mark_superseded;
+use crate::table::{RepeatRow, read_repeats};
 use anyhow::{Context, Result};
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use strum::EnumString;
 
-/// Files of one picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, strum::Display, strum::VariantArray)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Format {
-    Svg,
-    Png,
-    Both,
+/// Draws everything below the folders that the command names.
+///
+/// # Errors
+/// As [`plot`], and where anything could not be drawn.
+pub fn run(arguments: &PlotArgs) -> Result<Ending> {
+    let mut problems = 0;
+    for results in &arguments.folders {
+        let call = Plot {
+            results: results.clone(),
+            plots: arguments.charts.plots.clone(),
+            format: arguments.charts.format,
+        };
+        let plotted = plot(&call, load, &mut std::io::stdout())?;
+        problems += plotted.problems;
+    }
+    anyhow::ensure!(
+        problems == 0,
+        "{problems} of the folders and charts could not be drawn, for the reasons above"
+    );
+    Ok(Ending::Done)
+}
+
+/// Reads a folder's resolved file and its rows, without those of cells that the file no longer has.
+///
+/// # Errors
+/// Everything that is wrong with either.
+pub fn load(folder: &ResultFolder) -> Result<Loaded> {
+    let (experiment, plan) = plan::read(
+        &folder.path.join("experiment.toml"),
+        std::iter::empty(),
+        &[],
+    )?;
+    let cells: HashSet<&str> = plan.cells.iter().map(|cell| cell.id.0.as_str()).collect();
+    let mut rows = read_repeats(&folder.path.join("repeats.csv"))?;
+    rows.retain(|row| cells.contains(row.key.cell.as_str()));
+    mark_superseded(&mut rows);
+    let story = Story::of(&experiment, &folder.machine, |id| id.key().to_owned());
+    Ok(Loaded { story, rows })
 }
 
 /// What to draw, and where to.
@@ -163,7 +198,7 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 impl ResultFolder {
-    fn at(path: PathBuf) -> ResultFolder {
+    pub fn at(path: PathBuf) -> ResultFolder {
         let name = |path: Option<&Path>| {
             let name = path.and_then(Path::file_name);
             name.map_or(String::new(), |name| name.to_string_lossy().into_owned())
@@ -182,7 +217,7 @@ impl ResultFolder {
 }
 
 /// `plots/<experiment>/<machine>`, with the variant below it.
-fn place(plots: &Path, folder: &ResultFolder, experiment: &str) -> PathBuf {
+pub fn place(plots: &Path, folder: &ResultFolder, experiment: &str) -> PathBuf {
     let place = plots.join(experiment).join(&folder.machine);
     match &folder.variant {
         Some(variant) => place.join("variants").join(variant),

@@ -4,17 +4,46 @@
 use super::WorkerResult;
 use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};
 use crate::spec::settings::Settings;
-use crate::table::Measured;
+use crate::stats;
 use crate::terms::Phase;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Makes a median absolute deviation an estimate of a normal distribution's standard deviation.
-const MAD_SCALE: f64 = 1.4826;
+/// Figures of a repeat that ran to its end. Seconds are per step unless the name says otherwise.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measured {
+    pub steps: u64,
+    pub examples: u64,
+    /// All measured steps together.
+    pub elapsed_seconds: f64,
+    /// Total examples over total time, all replicas.
+    pub throughput_examples_per_second: f64,
+    /// Over steps, each as long as its slowest replica.
+    pub step_seconds_median: f64,
+    pub step_seconds_mad: f64,
+    pub step_seconds_min: f64,
+    pub step_seconds_max: f64,
+    /// Mean of a step over replicas and steps; the phases and `other_seconds` sum to it.
+    pub step_seconds_mean: f64,
+    /// In the order of [`Phase`].
+    pub phase_seconds: [f64; Phase::COUNT],
+    pub other_seconds: f64,
+    pub first_step_seconds: f64,
+    pub startup_seconds: f64,
+    pub prefill_seconds: f64,
+    /// From launch to the end of the last process.
+    pub repeat_seconds: f64,
+    pub first_loss: Option<f64>,
+    pub last_loss: Option<f64>,
+    pub parameter_digest: String,
+    pub exchanged_bytes: u64,
+    pub peak_memory_bytes: u64,
+    pub cpu_seconds: f64,
+    pub convolution: String,
+}
 
 /// Figures of all workers together; `repeat_seconds` is from launch to the end of the last process.
 pub fn measure(settings: &Settings, workers: &[WorkerResult], repeat_seconds: f64) -> Measured {
     let steps = step_seconds(workers);
-    let (median, mad) = median_and_mad(&steps);
     let (mean, phases) = mean_step(workers);
     let elapsed = greatest(workers, |report| report.elapsed_seconds);
     let examples = replicas(workers).map(|report| report.examples).sum();
@@ -23,8 +52,8 @@ pub fn measure(settings: &Settings, workers: &[WorkerResult], repeat_seconds: f6
         examples,
         elapsed_seconds: elapsed,
         throughput_examples_per_second: examples as f64 / elapsed,
-        step_seconds_median: median,
-        step_seconds_mad: mad,
+        step_seconds_median: stats::median(&steps).unwrap_or_default(),
+        step_seconds_mad: stats::mad(&steps).unwrap_or_default(),
         step_seconds_min: steps.iter().copied().fold(f64::INFINITY, f64::min),
         step_seconds_max: steps.iter().copied().fold(0.0, f64::max),
         step_seconds_mean: mean,
@@ -61,23 +90,6 @@ fn step_seconds(workers: &[WorkerResult]) -> Vec<f64> {
         *step = step.max(seconds);
     }
     slowest.into_values().collect()
-}
-
-/// The median and the scaled median absolute deviation; zeros for no values.
-fn median_and_mad(values: &[f64]) -> (f64, f64) {
-    let centre = median(values.to_vec());
-    let deviations = values.iter().map(|value| (value - centre).abs()).collect();
-    (centre, MAD_SCALE * median(deviations))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => 0.0,
-        odd if odd % 2 == 1 => values[middle],
-        _ => (values[middle - 1] + values[middle]) / 2.0,
-    }
 }
 
 /// Seconds of the mean step over all replicas, and of each of its phases.

@@ -1,0 +1,68 @@
+//! `xrun FILE`: measures what is missing, records it, draws it and says why.
+
+mod conclude;
+mod measure;
+mod record;
+mod schedule;
+
+use super::Ending;
+use super::prepare::Prepared;
+use crate::cli::{Rerun, RunArgs};
+use crate::launch::Session;
+use crate::launch::interrupt;
+use crate::spec::settings::SETTINGS;
+use crate::table::{Journal, MachineLock, Opening};
+use anyhow::{Context, Result};
+use schedule::Schedule;
+
+/// Runs an experiment to its end.
+///
+/// # Errors
+/// A wrong file or flag; a folder that cannot be written; a lock that another xrun holds. A cell that
+/// goes wrong is no error.
+pub fn run(arguments: &RunArgs) -> Result<Ending> {
+    let prepared = Prepared::load(&arguments.selection)?;
+    let _machine = lock_machine(arguments, &prepared)?;
+    let mut journal = open_journal(arguments, &prepared)?;
+    for notice in journal.notices() {
+        eprintln!("note: {notice}");
+    }
+    record::describe(&prepared, &journal)?;
+    let schedule = Schedule::new(&prepared, &journal, arguments);
+    schedule.announce(&prepared);
+    schedule.record_skips(&prepared, &mut journal)?;
+    let ending = if schedule.tasks.is_empty() {
+        Ending::Done
+    } else {
+        let interrupt = interrupt::listen().context("listening for Ctrl-C")?;
+        let mut session = Session::start(prepared.own_program()?, interrupt)?;
+        let disturbed = arguments.share_machine;
+        measure::all(&prepared, &schedule, &mut session, &mut journal, disturbed)?
+    };
+    conclude::conclude(&prepared, &journal, &arguments.charts)?;
+    Ok(ending)
+}
+
+/// One measurement at a time on a machine, unless the user says otherwise.
+fn lock_machine(arguments: &RunArgs, prepared: &Prepared) -> Result<Option<MachineLock>> {
+    if arguments.share_machine {
+        return Ok(None);
+    }
+    let lock = MachineLock::acquire(&arguments.machine_lock, &prepared.experiment.name).context(
+        "locking this machine (--share-machine measures all the same, and marks the rows)",
+    )?;
+    Ok(Some(lock))
+}
+
+fn open_journal(arguments: &RunArgs, prepared: &Prepared) -> Result<Journal> {
+    let setting_keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+    let zips = prepared.experiment.axes.iter().filter(|axis| axis.is_zip());
+    let axes: Vec<&str> = zips.map(|axis| axis.name.as_str()).collect();
+    let opening = Opening {
+        setting_keys: &setting_keys,
+        axes: &axes,
+        purpose: &prepared.experiment.name,
+        new_run: arguments.rerun == Some(Rerun::All),
+    };
+    Ok(Journal::open(&prepared.folder, &opening)?)
+}

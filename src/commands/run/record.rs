@@ -1,0 +1,177 @@
+//! What is written beside the figures: the row of a repeat, the resolved file, plan and machine.
+
+use super::schedule::Task;
+use crate::commands::prepare::{Prepared, Runs};
+use crate::launch::RepeatResult;
+use crate::machine::load_average;
+use crate::plan::Cell;
+use crate::table::{Journal, Key, Provenance, RepeatRow, Resolved, SampleRow};
+use crate::terms::{Mark, Outcome};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
+
+/// Writes `experiment.toml`, `plan.toml` and `machine.toml`: what `xrun plot` and a reader need
+/// beside the rows.
+pub fn describe(prepared: &Prepared, journal: &Journal) -> Result<()> {
+    let machine = format!(
+        "# of run {}\nname = \"{}\"\ngit_revision = \"{}\"\n{}",
+        journal.run(),
+        prepared.machine_name,
+        prepared.git_revision,
+        prepared.machine.to_toml()
+    );
+    write(
+        &prepared.folder.join("experiment.toml"),
+        &prepared.experiment.to_toml(),
+    )?;
+    write(
+        &prepared.folder.join("plan.toml"),
+        &prepared.plan.to_toml(&prepared.experiment),
+    )?;
+    write(&prepared.folder.join("machine.toml"), &machine)
+}
+
+/// Replaces a file as a whole, or leaves it as it was.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    let new = path.with_file_name(format!(
+        ".{}.new",
+        path.file_name().unwrap_or_default().display()
+    ));
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+/// The row of a repeat that was tried.
+pub fn tried(
+    prepared: &Prepared,
+    (cell, runs): (&Cell, &Runs),
+    task: &Task,
+    run: u32,
+    before: Before,
+    result: &RepeatResult,
+) -> RepeatRow {
+    let mut marks = Vec::new();
+    if runs.slots.oversubscribed {
+        marks.push(Mark::Oversubscribed);
+    }
+    if before.shared_machine {
+        marks.push(Mark::Disturbed);
+    }
+    RepeatRow {
+        key: Key {
+            run,
+            cell: cell.id.0.clone(),
+            repeat: task.repeat,
+        },
+        block: task.block,
+        position: task.position,
+        started_at: before.started_at,
+        outcome: result.outcome,
+        reason: reason(result, before.shared_machine),
+        marks,
+        resolved: runs.resolved.clone(),
+        measured: result.measured.clone(),
+        provenance: Provenance {
+            program: runs.program.identity.clone(),
+            load_average: before.load_average,
+            ..provenance(prepared)
+        },
+        ..declared(cell)
+    }
+}
+
+/// What only the time before a repeat tells.
+pub struct Before {
+    pub started_at: String,
+    pub load_average: f64,
+    pub shared_machine: bool,
+}
+
+impl Before {
+    pub fn now(shared_machine: bool) -> Self {
+        Self {
+            started_at: now(),
+            load_average: load_average(),
+            shared_machine,
+        }
+    }
+}
+
+fn reason(result: &RepeatResult, shared_machine: bool) -> String {
+    if shared_machine && result.outcome == Outcome::Completed {
+        return "measured with --share-machine".to_owned();
+    }
+    result.reason.clone()
+}
+
+/// The row of a cell that cannot be measured here.
+pub fn skipped(prepared: &Prepared, run: u32, cell: &Cell, repeat: u32, reason: &str) -> RepeatRow {
+    RepeatRow {
+        key: Key {
+            run,
+            cell: cell.id.0.clone(),
+            repeat,
+        },
+        started_at: now(),
+        outcome: Outcome::Skipped,
+        reason: reason.to_owned(),
+        provenance: provenance(prepared),
+        ..declared(cell)
+    }
+}
+
+/// What the file says of a cell; all else is empty.
+fn declared(cell: &Cell) -> RepeatRow {
+    let text = |(id, value): (
+        crate::spec::settings::SettingId,
+        &crate::spec::settings::Value,
+    )| { (id.key().to_owned(), value.to_string()) };
+    RepeatRow {
+        key: Key {
+            run: 0,
+            cell: cell.id.0.clone(),
+            repeat: 0,
+        },
+        block: 0,
+        position: 0,
+        label: cell.label.clone(),
+        started_at: String::new(),
+        outcome: Outcome::Skipped,
+        reason: String::new(),
+        marks: Vec::new(),
+        axis_labels: cell.axis_labels.iter().cloned().collect(),
+        settings: cell.values.iter().map(text).collect(),
+        resolved: Resolved::default(),
+        measured: None,
+        provenance: Provenance::default(),
+    }
+}
+
+fn provenance(prepared: &Prepared) -> Provenance {
+    Provenance {
+        machine: prepared.machine_name.clone(),
+        xrun_version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_revision: prepared.git_revision.clone(),
+        ..Provenance::default()
+    }
+}
+
+/// UTC, to the second.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The timings of a repeat under its key.
+pub fn samples(key: &Key, result: &RepeatResult) -> Vec<SampleRow> {
+    let sample = |(rank, window)| SampleRow {
+        key: key.clone(),
+        rank,
+        window,
+    };
+    result.samples().map(sample).collect()
+}

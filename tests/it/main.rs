@@ -1,0 +1,10 @@
+//! Whole-program tests: the real binary, real processes, real files.
+
+mod files;
+mod interrupts;
+mod misbehaviour;
+mod program;
+mod readme;
+mod resume;
+mod shipped;
+mod tree;

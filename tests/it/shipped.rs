@@ -1,0 +1,65 @@
+//! Every experiment in `experiments/` runs as it is, with the least work.
+
+use crate::program::{Project, count};
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn every_shipped_experiment_runs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 3);
+    for file in files {
+        let project = Project::new();
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let least = [
+            "measure.steps=1",
+            "measure.repeats=1",
+            "measure.warmup_steps=1",
+        ];
+        let mut arguments = vec![file.to_str().unwrap()];
+        least
+            .iter()
+            .for_each(|setting| arguments.extend(["-S", setting]));
+        project.run(&arguments).expect(0);
+        let variants = project.results(name).join("variants");
+        let variant = fs::read_dir(variants)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        let rows = crate::program::rows(&variant.join("repeats.csv"));
+        let completed = count(&rows, "outcome", "completed");
+        assert!(completed >= 1, "{name} measures something");
+        assert_eq!(
+            completed + count(&rows, "outcome", "skipped"),
+            rows.len(),
+            "{name}: {rows:?}"
+        );
+    }
+}
+
+#[test]
+fn committed_results_are_of_the_shipped_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["cifar_scaling", "cifar_strong_scaling", "smoke"] {
+        let machines: Vec<_> = fs::read_dir(root.join("results").join(name))
+            .unwrap()
+            .collect();
+        assert!(!machines.is_empty(), "{name} has committed results");
+        for machine in machines {
+            let folder = machine.unwrap().path();
+            let rows = crate::program::rows(&folder.join("repeats.csv"));
+            assert!(
+                count(&rows, "outcome", "completed") > 0,
+                "{}",
+                folder.display()
+            );
+        }
+    }
+}
