@@ -9,6 +9,7 @@ use std::path::PathBuf;
     name = "xrun",
     version,
     args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     arg_required_else_help = true
 )]
 #[command(
@@ -19,7 +20,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
-    pub run: Option<RunArgs>,
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,12 +37,9 @@ pub enum Command {
     Guard,
 }
 
-/// What an experiment is, and which part of it is meant.
+/// Which part of an experiment is meant, on which machine, and where its results are.
 #[derive(Clone, Debug, Args)]
 pub struct Selection {
-    /// The experiment file.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
     /// Set a setting over the file; several values make an axis.
     #[arg(short = 'S', long = "set", value_name = "KEY=VALUE[,VALUE]")]
     pub set: Vec<String>,
@@ -58,6 +56,9 @@ pub struct Selection {
 
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
+    /// The experiment file; there is none beside a command.
+    #[arg(value_name = "FILE", required = true)]
+    pub file: Option<PathBuf>,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
@@ -90,6 +91,9 @@ pub enum Rerun {
 
 #[derive(Clone, Debug, Args)]
 pub struct PlanArgs {
+    /// The experiment file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     #[command(flatten)]
     pub selection: Selection,
     /// Print one JSON document for programs.

@@ -39,7 +39,7 @@ impl Ending {
 
 /// Calls the command and turns its end into an exit status.
 pub fn dispatch(cli: Cli) -> ExitCode {
-    let ended = match (cli.command, cli.run) {
+    let ended = match (cli.command, &cli.run.file) {
         (Some(Command::Worker), _) => return worker::main(identity::RUNNING),
         (Some(Command::Guard), _) => {
             guard::main();
@@ -47,7 +47,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         }
         (Some(Command::Plan(arguments)), _) => plan::run(&arguments),
         (Some(Command::Plot(arguments)), _) => plot::run(&arguments),
-        (None, Some(arguments)) => run::run(&arguments),
+        (None, Some(file)) => run::run(file, &cli.run),
         (None, None) => unreachable!("clap asks for a file or a command"),
     };
     match ended {

@@ -23,7 +23,7 @@ const MOST_ROWS: usize = 50;
 ///
 /// A wrong file or flag; failures of stdout.
 pub fn run(arguments: &PlanArgs) -> Result<Ending> {
-    let prepared = Prepared::load(&arguments.selection)?;
+    let prepared = Prepared::load(&arguments.file, &arguments.selection)?;
     let skipped: Vec<Option<String>> = prepared
         .plan
         .cells

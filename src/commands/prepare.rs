@@ -52,8 +52,8 @@ impl Prepared {
     ///
     /// # Errors
     /// Everything that is wrong with the file and the flags.
-    pub fn load(selection: &Selection) -> Result<Self> {
-        let (experiment, whole) = plan::read(&selection.file, environment(), &selection.set)?;
+    pub fn load(file: &Path, selection: &Selection) -> Result<Self> {
+        let (experiment, whole) = plan::read(file, environment(), &selection.set)?;
         let plan = whole.select(&selection.only)?;
         let machine = Machine::detect();
         let machine_name = machine_name(selection.machine.as_deref(), &machine)?;

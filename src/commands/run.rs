@@ -14,14 +14,15 @@ use crate::spec::settings::SETTINGS;
 use crate::table::{Journal, MachineLock, Opening};
 use anyhow::{Context, Result};
 use schedule::Schedule;
+use std::path::Path;
 
 /// Runs an experiment to its end.
 ///
 /// # Errors
 /// A wrong file or flag; a folder that cannot be written; a lock that another xrun holds. A cell that
 /// goes wrong is no error.
-pub fn run(arguments: &RunArgs) -> Result<Ending> {
-    let prepared = Prepared::load(&arguments.selection)?;
+pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
+    let prepared = Prepared::load(file, &arguments.selection)?;
     let _machine = lock_machine(arguments, &prepared)?;
     let mut journal = open_journal(arguments, &prepared)?;
     for notice in journal.notices() {
