@@ -79,7 +79,11 @@ impl Optimizer {
                 length: weights.len(),
                 mean: vec![0.0; moments],
                 square: vec![0.0; moments],
-                average: if config.averages { weights.to_vec() } else { Vec::new() },
+                average: if config.averages {
+                    weights.to_vec()
+                } else {
+                    Vec::new()
+                },
             }
         };
         Self {
@@ -152,9 +156,9 @@ struct Update {
 impl Update {
     /// `steps` are those before this one.
     fn of(config: &Config, steps: u64) -> Self {
-        let stairs = config.decay.map_or(1.0, |decay| {
-            decay.factor.powf((steps / decay.steps) as f64)
-        });
+        let stairs = config
+            .decay
+            .map_or(1.0, |decay| decay.factor.powf((steps / decay.steps) as f64));
         let now = (steps + 1) as f64;
         let correction = match config.rule {
             OptimizerName::Sgd => 1.0,
@@ -192,3 +196,6 @@ impl Update {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

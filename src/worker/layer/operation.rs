@@ -2,7 +2,9 @@
 //! candle's storage.
 
 use super::scalar::Scalar;
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor,
+};
 
 /// All numbers of one tensor, in order, and its dimensions.
 #[derive(Clone, Copy)]
@@ -172,10 +174,7 @@ fn view<'a, T: Scalar>(storage: &'a CpuStorage, layout: &'a Layout) -> Result<Vi
 }
 
 /// `array.map(f)` that stops at the first error.
-fn try_each<A, B, const N: usize>(
-    array: [A; N],
-    f: impl FnMut(A) -> Result<B>,
-) -> Result<[B; N]> {
+fn try_each<A, B, const N: usize>(array: [A; N], f: impl FnMut(A) -> Result<B>) -> Result<[B; N]> {
     let values = array.into_iter().map(f).collect::<Result<Vec<_>>>()?;
     Ok(values
         .try_into()

@@ -28,7 +28,9 @@ impl Variables {
         deviation: f64,
     ) -> Result<Var> {
         let stream = Stream::new(self.seed, name);
-        self.add(name, shape.into(), |i| stream.truncated_normal(i, deviation))
+        self.add(name, shape.into(), |i| {
+            stream.truncated_normal(i, deviation)
+        })
     }
 
     /// `(inputs, outputs)` uniform numbers up to `√(6 / (inputs + outputs))` on both sides of 0
