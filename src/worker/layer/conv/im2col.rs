@@ -144,9 +144,13 @@ fn row_of_patches<T: Scalar>(g: Geometry, image: &[T], y: usize, patches: &mut [
         for (ky, patch) in patch.chunks_mut(run).enumerate() {
             match (y + ky).checked_sub(g.padding) {
                 Some(iy) if iy < g.height => {
-                    patch[..left].fill(T::zero());
-                    patch[left..left + taken].copy_from_slice(&image[iy * line + from..][..taken]);
-                    patch[left + taken..].fill(T::zero());
+                    let seen = &image[iy * line + from..][..taken];
+                    if taken == run {
+                        patch.copy_from_slice(seen);
+                    } else {
+                        patch.fill(T::zero());
+                        patch[left..left + taken].copy_from_slice(seen);
+                    }
                 }
                 _ => patch.fill(T::zero()),
             }
