@@ -30,9 +30,7 @@ pub fn main(program: &str) -> ExitCode {
     match train(program) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            events::emit(&Event::Failed {
-                reason: format!("{error:#}"),
-            });
+            events::fail(&error);
             ExitCode::FAILURE
         }
     }

@@ -55,9 +55,10 @@ impl Input for Part {
 }
 
 fn settings(learning_rate: f64) -> Settings {
+    let defaults = vec![None; SETTINGS.len()];
     Settings {
         learning_rate,
-        ..Settings::default()
+        ..Settings::from_values(&defaults, 1)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Ctrl-C in two stages. In: SIGINT and SIGTERM. Out: a [`Stage`] that can be asked for at any time
 //! and waited for. The first signal asks the running repeat to end soon, the second kills it.
 
+use rustix::process::Signal;
 use std::io;
 use std::thread;
 use tokio::runtime::Builder;
@@ -42,6 +43,13 @@ pub fn listen() -> io::Result<Interrupt> {
             signal(SignalKind::terminate())?,
         )
     };
+    let handle_file_size_limit = {
+        let _inside = runtime.enter();
+        signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?
+    };
+    // A limit on the size of files is to be an error of the write that meets it, with a message. The
+    // handler stays for the life of the process once it was made.
+    drop(handle_file_size_limit);
     let wait = async move {
         for stage in [Stage::Finish, Stage::Kill] {
             tokio::select! { _ = by_key.recv() => (), _ = by_signal.recv() => () }

@@ -3,6 +3,9 @@
 use crate::protocol::Event;
 use std::io::Write;
 
+/// Characters of a reason, each of up to four bytes.
+const MAX_REASON: usize = 200;
+
 /// Writes one event. A harness that no longer reads is gone, and `orders` ends the process then, so
 /// a failed write needs no answer here.
 pub fn emit(event: &Event) {
@@ -17,8 +20,38 @@ pub fn emit(event: &Event) {
 
 /// Reports `error` and ends the whole process, whatever its other threads wait for.
 pub fn abort(error: &anyhow::Error) -> ! {
-    emit(&Event::Failed {
-        reason: format!("{error:#}"),
-    });
+    fail(error);
     std::process::exit(1)
+}
+
+/// The last event of a worker that cannot go on. The log gets all of the error, the event the first
+/// line of each of its causes: tensor libraries put backtraces into their messages, and an event has
+/// to stay short.
+pub fn fail(error: &anyhow::Error) {
+    eprintln!("{error:?}");
+    emit(&Event::Failed { reason: short(error) });
+}
+
+fn short(error: &anyhow::Error) -> String {
+    let first_line = |cause: &dyn std::error::Error| {
+        let text = cause.to_string();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let causes: Vec<String> = error.chain().map(first_line).collect();
+    causes.join(": ").chars().take(MAX_REASON).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::MAX_EVENT_BYTES;
+
+    #[test]
+    fn a_long_error_makes_a_short_event() {
+        let error = anyhow::anyhow!("no such tensor\n   0: backtrace\n").context("\u{1F980}".repeat(2000));
+        let event = Event::Failed { reason: short(&error) };
+        assert!(serde_json::to_string(&event).unwrap().len() < MAX_EVENT_BYTES);
+        let error = anyhow::anyhow!("no such tensor\n   0: backtrace\n").context("in step 3");
+        assert_eq!(short(&error), "in step 3: no such tensor");
+    }
 }

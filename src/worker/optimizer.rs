@@ -196,3 +196,6 @@ impl Update {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

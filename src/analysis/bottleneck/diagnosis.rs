@@ -104,11 +104,23 @@ fn cores(cell: &CellSummary) -> String {
 fn distorts(cell: &CellSummary, figures: &Figures) -> String {
     let share = percent(&figures.share(Part::Distortion.phases()));
     let told = reach(cell, figures);
-    format!("{told}, {share} of the step is distortion on the training device")
+    let what = match draws_its_input(cell) {
+        true => "drawing the input",
+        false => "distortion",
+    };
+    format!("{told}, {share} of the step is {what} on the training device")
+}
+
+/// Whether the worker makes the numbers that it trains on; no other place can.
+fn draws_its_input(cell: &CellSummary) -> bool {
+    cell.value("input.source") == Some("normal")
 }
 
 /// What the host does with the same input, at as many replicas and at the fewest.
 fn host_clause(view: &View, series: &Series, cell: &CellSummary) -> String {
+    if draws_its_input(cell) {
+        return "input.source = \"resident\" takes it out of the step".to_string();
+    }
     let times = |cell: &CellSummary| {
         let host = view.companions().other_placement(cell)?;
         Some((host, speedup(host, cell)?.ratio))

@@ -28,19 +28,26 @@
 //! # }
 //! ```
 //!
+//! With [`Conv::pooled`] the result is `max_pool(y)`, and `y` is never written: maximum, bias and
+//! rectifier commute, so the activation follows the maximum.
+//!
 //! Each thread takes a part of the batch and multiplies the patches of a few images at a time by
 //! the weights, so that patches stay in the cache (Chellapilla, Puri, Simard 2006). The gradient of
 //! the input is a convolution too: of the output's gradient with the flipped and transposed filters.
 
 mod im2col;
+mod pass;
 
 use super::Activation;
+use super::max_pool::Windows;
 use super::operation::{Backward, Function, View, apply3};
-use super::partition::{add_rows, examples_per_thread, sum_of};
+use super::partition::{examples_per_thread, sum_of};
 use super::scalar::Scalar;
 use candle_core::{Module, Result, Shape, Tensor, Var};
-use im2col::{Geometry, Patches};
+use im2col::Geometry;
+use pass::{BackwardShare, ForwardShare, Pass};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// One convolution layer.
 #[derive(Clone, Debug)]
@@ -49,6 +56,7 @@ pub struct Conv {
     biases: Var,
     padding: usize,
     activation: Activation,
+    pooled: bool,
 }
 
 impl Conv {
@@ -59,6 +67,15 @@ impl Conv {
             biases,
             padding,
             activation,
+            pooled: false,
+        }
+    }
+
+    /// The same layer with [`max_pool`](super::max_pool()) behind it, as one operation.
+    pub fn pooled(self) -> Self {
+        Self {
+            pooled: true,
+            ..self
         }
     }
 }
@@ -68,6 +85,8 @@ impl Module for Conv {
         let function = Convolution {
             padding: self.padding,
             activation: self.activation,
+            pooled: self.pooled,
+            places: OnceLock::new(),
         };
         apply3(function, [x, &self.weights, &self.biases])
     }
@@ -76,74 +95,89 @@ impl Module for Conv {
 struct Convolution {
     padding: usize,
     activation: Activation,
+    pooled: bool,
+    /// Where in its window each maximum was found; empty without pooling.
+    places: OnceLock<Vec<u8>>,
 }
 
 impl Function<3> for Convolution {
     const NAME: &'static str = "convolution";
 
     fn forward<T: Scalar>(&self, [x, w, b]: [View<T>; 3]) -> Result<(Vec<T>, Shape)> {
-        let (geometry, batch) = self.geometry(&x, &w, &b)?;
-        let filters = b.data.len();
-        let mut y = vec![T::zero(); batch * geometry.pixels() * filters];
-        correlate(geometry, x.data, w.data, &mut y, |block| {
-            self.activation.finish(block, b.data);
-        });
-        let (height, width) = (geometry.out_height(), geometry.out_width());
-        Ok((y, (batch, height, width, filters).into()))
+        let (pass, batch) = self.pass(&x, &w, &b)?;
+        let part = examples_per_thread(batch);
+        let mut y = vec![T::zero(); batch * pass.result()];
+        let mut places = vec![0; if self.pooled { y.len() } else { 0 }];
+        let mut places_of_parts = places.chunks_mut(part * pass.result());
+        let shares: Vec<_> = x
+            .data
+            .chunks(part * pass.geometry.image())
+            .zip(y.chunks_mut(part * pass.result()))
+            .map(|(x, y)| ForwardShare {
+                x,
+                y,
+                places: places_of_parts.next().unwrap_or_default(),
+            })
+            .collect();
+        shares
+            .into_par_iter()
+            .for_each(|share| pass.forward(share, w.data, b.data));
+        self.places.get_or_init(|| places);
+        let [height, width] = pass.result_size();
+        Ok((y, (batch, height, width, pass.filters).into()))
     }
 
     fn backward<T: Scalar>(&self, call: Backward<T, 3>) -> Result<[Option<Vec<T>>; 3]> {
         let [x, w, b] = call.args;
-        let (geometry, batch) = self.geometry(&x, &w, &b)?;
-        let filters = b.data.len();
-        let mut dx = vec![T::zero(); if call.wanted[0] { x.data.len() } else { 0 }];
-        let pass = BackwardPass {
-            geometry,
-            filters,
-            activation: self.activation,
-            flipped: call.wanted[0].then(|| flip(geometry.kernel, filters, w.data)),
-        };
+        let (pass, batch) = self.pass(&x, &w, &b)?;
+        let places = self.places.get().expect("forward comes before backward");
         let part = examples_per_thread(batch);
-        let (image, result) = (part * geometry.image(), part * geometry.pixels() * filters);
-        let mut dx_parts = dx.chunks_mut(image);
+        let [image, result] = [pass.geometry.image(), pass.result()].map(|size| part * size);
+        let mut dx = vec![T::zero(); if call.wanted[0] { x.data.len() } else { 0 }];
+        let (mut dx_of_parts, mut places_of_parts) = (dx.chunks_mut(image), places.chunks(result));
+        let results = call.result.data.chunks(result);
         let shares: Vec<_> = x
             .data
             .chunks(image)
-            .zip(call.result.data.chunks(result))
-            .zip(call.gradient.data.chunks(result))
-            .map(|((x, y), dy)| Share {
+            .zip(results.zip(call.gradient.data.chunks(result)))
+            .map(|(x, (y, dy))| BackwardShare {
                 x,
                 y,
                 dy,
-                dx: dx_parts.next(),
+                places: places_of_parts.next().unwrap_or_default(),
+                dx: dx_of_parts.next().unwrap_or_default(),
             })
             .collect();
+        let flipped = if call.wanted[0] {
+            pass.flip(w.data)
+        } else {
+            Vec::new()
+        };
         let sums: Vec<_> = shares
             .into_par_iter()
-            .map(|share| pass.run(share))
+            .map(|share| pass.backward(share, &flipped))
             .collect();
         let (dw, db) = sums.into_iter().unzip();
-        Ok([
-            call.wanted[0].then_some(dx),
-            Some(sum_of(dw)),
-            Some(sum_of(db)),
-        ])
+        let dx = call.wanted[0].then_some(dx);
+        Ok([dx, Some(sum_of(dw)), Some(sum_of(db))])
     }
 }
 
 impl Convolution {
-    /// The sizes, checked, and the number of images.
-    fn geometry<T>(&self, x: &View<T>, w: &View<T>, b: &View<T>) -> Result<(Geometry, usize)> {
-        let (&[batch, height, width, channels], &[kernel, kernel_width, inputs, filters]) =
-            (x.dims, w.dims)
+    /// What both directions do, with sizes checked, and the number of images.
+    fn pass<T>(&self, x: &View<T>, w: &View<T>, b: &View<T>) -> Result<(Pass, usize)> {
+        let (
+            &[batch, height, width, channels],
+            &[kernel, kernel_width, inputs, filters],
+            &[biases],
+        ) = (x.dims, w.dims, b.dims)
         else {
+            let (x, w, b) = (x.dims, w.dims, b.dims);
             candle_core::bail!(
-                "a convolution of {:?} by {:?}, not 4 by 4 dimensions",
-                x.dims,
-                w.dims
+                "images {x:?}, weights {w:?}, biases {b:?}: not 4, 4 and 1 dimensions"
             );
         };
-        if kernel != kernel_width || channels != inputs || b.dims != [filters] {
+        if kernel != kernel_width || channels != inputs || biases != filters {
             let (x, w, b) = (x.dims, w.dims, b.dims);
             candle_core::bail!("images {x:?}, weights {w:?} and biases {b:?} do not fit");
         }
@@ -154,87 +188,17 @@ impl Convolution {
             kernel,
             padding: self.padding,
         };
-        Ok((geometry.check()?, batch))
+        let geometry = geometry.check()?;
+        let pass = Pass {
+            geometry,
+            filters,
+            activation: self.activation,
+            windows: self.pooled.then(|| Windows {
+                height: geometry.out_height(),
+                width: geometry.out_width(),
+                channels: filters,
+            }),
+        };
+        Ok((pass, batch))
     }
-}
-
-/// Puts into `out` the convolution of `images` with `weights`, without bias, and lets `finish`
-/// complete each block of it while it is in the cache.
-fn correlate<T: Scalar>(
-    geometry: Geometry,
-    images: &[T],
-    weights: &[T],
-    out: &mut [T],
-    finish: impl Fn(&mut [T]) + Sync,
-) {
-    let result = geometry.pixels() * weights.len() / geometry.patch();
-    let part = examples_per_thread(out.len() / result);
-    let parts = images.par_chunks(part * geometry.image());
-    parts
-        .zip(out.par_chunks_mut(part * result))
-        .for_each(|(images, out)| {
-            let mut patches = Patches::new(geometry);
-            let blocks = images.chunks(geometry.block() * geometry.image());
-            for (images, out) in blocks.zip(out.chunks_mut(geometry.block() * result)) {
-                patches.times(images, weights, out);
-                finish(out);
-            }
-        });
-}
-
-/// The part of a batch that one thread takes.
-struct Share<'a, T> {
-    x: &'a [T],
-    y: &'a [T],
-    dy: &'a [T],
-    /// None where the gradient of the input is not wanted.
-    dx: Option<&'a mut [T]>,
-}
-
-/// What all threads share.
-struct BackwardPass<T> {
-    geometry: Geometry,
-    filters: usize,
-    activation: Activation,
-    /// The filters that give the gradient of the input, where it is wanted.
-    flipped: Option<Vec<T>>,
-}
-
-impl<T: Scalar> BackwardPass<T> {
-    /// Writes the gradient of the input; returns those of weights and biases.
-    fn run(&self, share: Share<T>) -> (Vec<T>, Vec<T>) {
-        let geometry = self.geometry;
-        let mut dw = vec![T::zero(); geometry.patch() * self.filters];
-        let mut db = vec![T::zero(); self.filters];
-        let (image, result) = (
-            geometry.block() * geometry.image(),
-            geometry.block() * geometry.pixels() * self.filters,
-        );
-        let mut patches = Patches::new(geometry);
-        let mut patches_of_dy = Patches::new(geometry.transposed(self.filters));
-        let mut dx_blocks = share.dx.map(|dx| dx.chunks_mut(image));
-        let blocks = share.y.chunks(result).zip(share.dy.chunks(result));
-        for (x, (y, dy)) in share.x.chunks(image).zip(blocks) {
-            let dy = self.activation.backward(y, dy);
-            add_rows(&mut db, &dy);
-            patches.add_transposed_times(x, &dy, &mut dw);
-            let dx = dx_blocks.as_mut().and_then(Iterator::next);
-            if let (Some(dx), Some(flipped)) = (dx, &self.flipped) {
-                patches_of_dy.times(&dy, flipped, dx);
-            }
-        }
-        (dw, db)
-    }
-}
-
-/// Filters `[u][v][c][o]` as `[k − 1 − u][k − 1 − v][o][c]`.
-fn flip<T: Scalar>(kernel: usize, filters: usize, weights: &[T]) -> Vec<T> {
-    let taps = weights.chunks(weights.len() / (kernel * kernel));
-    let mut flipped = Vec::with_capacity(weights.len());
-    for tap in taps.rev() {
-        for o in 0..filters {
-            flipped.extend(tap[o..].iter().step_by(filters));
-        }
-    }
-    flipped
 }

@@ -44,86 +44,107 @@ impl Function<1> for MaxPool {
     const NAME: &'static str = "max pool";
 
     fn forward<T: Scalar>(&self, [x]: [View<T>; 1]) -> Result<(Vec<T>, Shape)> {
-        let (g, batch) = Geometry::of(&x)?;
-        let mut y = vec![T::zero(); batch * g.result()];
+        let (windows, batch) = Windows::of(&x)?;
+        let mut y = vec![T::zero(); batch * windows.result()];
         let mut places = vec![0; y.len()];
         let part = examples_per_thread(batch);
         x.data
-            .par_chunks(part * g.image())
-            .zip(y.par_chunks_mut(part * g.result()))
-            .zip(places.par_chunks_mut(part * g.result()))
-            .for_each(|((x, y), places)| {
-                let results = y.chunks_mut(g.result()).zip(places.chunks_mut(g.result()));
-                for (x, (y, places)) in x.chunks(g.image()).zip(results) {
-                    g.pool(x, y, places);
-                }
-            });
-        let shape = (batch, g.out_height(), g.out_width(), g.channels);
+            .par_chunks(part * windows.image())
+            .zip(y.par_chunks_mut(part * windows.result()))
+            .zip(places.par_chunks_mut(part * windows.result()))
+            .for_each(|((x, y), places)| windows.pool(x, y, places));
+        let shape = (
+            batch,
+            windows.out_height(),
+            windows.out_width(),
+            windows.channels,
+        );
         self.places.get_or_init(|| places);
         Ok((y, shape.into()))
     }
 
     fn backward<T: Scalar>(&self, call: Backward<T, 1>) -> Result<[Option<Vec<T>>; 1]> {
         let [x] = call.args;
-        let (g, batch) = Geometry::of(&x)?;
+        let (windows, batch) = Windows::of(&x)?;
         let places = self.places.get().expect("forward comes before backward");
         let mut dx = vec![T::zero(); x.data.len()];
         let part = examples_per_thread(batch);
-        dx.par_chunks_mut(part * g.image())
-            .zip(call.gradient.data.par_chunks(part * g.result()))
-            .zip(places.par_chunks(part * g.result()))
+        dx.par_chunks_mut(part * windows.image())
+            .zip(call.gradient.data.par_chunks(part * windows.result()))
+            .zip(places.par_chunks(part * windows.result()))
             .for_each(|((dx, dy), places)| {
-                let results = dy.chunks(g.result()).zip(places.chunks(g.result()));
-                for (dx, (dy, places)) in dx.chunks_mut(g.image()).zip(results) {
-                    g.spread(dy, places, dx);
-                }
+                windows.spread(dy, places, dx);
             });
         Ok([Some(dx)])
     }
 }
 
-/// Sizes of one image.
-#[derive(Clone, Copy)]
-struct Geometry {
-    height: usize,
-    width: usize,
-    channels: usize,
+/// The windows of images of one size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
 }
 
-impl Geometry {
+impl Windows {
     fn of<T>(x: &View<T>) -> Result<(Self, usize)> {
         match *x.dims {
-            [batch, height, width, channels] => Ok((
-                Self {
+            [batch, height, width, channels] if height * width * channels > 0 => {
+                let windows = Self {
                     height,
                     width,
                     channels,
-                },
-                batch,
-            )),
-            ref dims => candle_core::bail!("pooled images have 4 dimensions, not {dims:?}"),
+                };
+                Ok((windows, batch))
+            }
+            ref dims => candle_core::bail!("{dims:?} is no shape of images to pool"),
         }
     }
 
-    fn out_height(self) -> usize {
+    pub fn out_height(self) -> usize {
         self.height.div_ceil(STRIDE)
     }
 
-    fn out_width(self) -> usize {
+    pub fn out_width(self) -> usize {
         self.width.div_ceil(STRIDE)
     }
 
-    fn image(self) -> usize {
+    /// Numbers of one image.
+    pub fn image(self) -> usize {
         self.height * self.width * self.channels
     }
 
-    fn result(self) -> usize {
+    /// Maxima of one image.
+    pub fn result(self) -> usize {
         self.out_height() * self.out_width() * self.channels
+    }
+
+    /// Puts the maxima of the images `x` into `y`, and where in its window each was found.
+    pub fn pool<T: Scalar>(self, x: &[T], y: &mut [T], places: &mut [u8]) {
+        let results = y
+            .chunks_mut(self.result())
+            .zip(places.chunks_mut(self.result()));
+        for (x, (y, places)) in x.chunks(self.image()).zip(results) {
+            self.pool_image(x, y, places);
+        }
+    }
+
+    /// Overwrites the images at the start of `dx` with `dy`, each number where its maximum was
+    /// found, and returns these images.
+    pub fn spread<'a, T: Scalar>(self, dy: &[T], places: &[u8], dx: &'a mut [T]) -> &'a [T] {
+        let dx = &mut dx[..dy.len() / self.result() * self.image()];
+        dx.fill(T::zero());
+        let results = dy.chunks(self.result()).zip(places.chunks(self.result()));
+        for (dx, (dy, places)) in dx.chunks_mut(self.image()).zip(results) {
+            self.spread_image(dy, places, dx);
+        }
+        dx
     }
 
     /// For each output pixel where its channels start in the result, and for each pixel of its
     /// window that lies within the image the place in the window and where its channels start.
-    fn windows(self) -> impl Iterator<Item = (usize, impl Iterator<Item = (u8, usize)>)> {
+    fn each(self) -> impl Iterator<Item = (usize, impl Iterator<Item = (u8, usize)>)> {
         let pixels =
             (0..self.out_height()).flat_map(move |i| (0..self.out_width()).map(move |j| (i, j)));
         pixels.enumerate().map(move |(pixel, (i, j))| {
@@ -139,9 +160,11 @@ impl Geometry {
         })
     }
 
-    fn pool<T: Scalar>(self, x: &[T], y: &mut [T], places: &mut [u8]) {
-        for (at, window) in self.windows() {
-            let window: Vec<_> = window.collect();
+    fn pool_image<T: Scalar>(self, x: &[T], y: &mut [T], places: &mut [u8]) {
+        let mut window = Vec::with_capacity(WINDOW * WINDOW);
+        for (at, pixels) in self.each() {
+            window.clear();
+            window.extend(pixels);
             let results = y[at..][..self.channels].chunks_mut(LANES);
             let places = places[at..][..self.channels].chunks_mut(LANES);
             for (lane, (y, places)) in results.zip(places).enumerate() {
@@ -150,9 +173,9 @@ impl Geometry {
         }
     }
 
-    fn spread<T: Scalar>(self, dy: &[T], places: &[u8], dx: &mut [T]) {
+    fn spread_image<T: Scalar>(self, dy: &[T], places: &[u8], dx: &mut [T]) {
         let mut starts = [0; WINDOW * WINDOW];
-        for (at, window) in self.windows() {
+        for (at, window) in self.each() {
             window.for_each(|(place, from)| starts[usize::from(place)] = from);
             let gradients = dy[at..][..self.channels].iter().zip(&places[at..]);
             for (channel, (dy, place)) in gradients.enumerate() {

@@ -85,27 +85,38 @@ impl<T: Scalar> Patches<T> {
         }
     }
 
-    /// Overwrites `out` with the patches of at most a block of images times `weights`.
+    /// Overwrites `out` with the patches of `images` times `weights`.
     pub fn times(&mut self, images: &[T], weights: &[T], out: &mut [T]) {
-        let filters = Matrix::rows_of(weights.len() / self.geometry.patch(), weights);
-        let patches = self.lay_out(images);
-        multiply(
-            patches,
-            filters,
-            out,
-            Destination::Overwrite,
-            Threads::Caller,
-        );
+        let g = self.geometry;
+        let filters = weights.len() / g.patch();
+        let weights = Matrix::rows_of(filters, weights);
+        let out = out.chunks_mut(g.block() * g.pixels() * filters);
+        for (images, out) in images.chunks(g.block() * g.image()).zip(out) {
+            let patches = self.lay_out(images);
+            multiply(
+                patches,
+                weights,
+                out,
+                Destination::Overwrite,
+                Threads::Caller,
+            );
+        }
     }
 
-    /// Adds to `out` the transposed patches of at most a block of images times `right`, which has
-    /// a row for each output pixel.
+    /// Adds to `out` the transposed patches of `images` times `right`, which has a row for each
+    /// output pixel.
     pub fn add_transposed_times(&mut self, images: &[T], right: &[T], out: &mut [T]) {
-        let right = Matrix::rows_of(out.len() / self.geometry.patch(), right);
-        let patches = self.lay_out(images).t();
-        multiply(patches, right, out, Destination::Add, Threads::Caller);
+        let g = self.geometry;
+        let columns = out.len() / g.patch();
+        let right = right.chunks(g.block() * g.pixels() * columns);
+        for (images, right) in images.chunks(g.block() * g.image()).zip(right) {
+            let patches = self.lay_out(images).t();
+            let right = Matrix::rows_of(columns, right);
+            multiply(patches, right, out, Destination::Add, Threads::Caller);
+        }
     }
 
+    /// At most a block of images.
     fn lay_out(&mut self, images: &[T]) -> Matrix<'_, T> {
         let g = self.geometry;
         let row = g.out_width() * g.patch();
@@ -133,9 +144,13 @@ fn row_of_patches<T: Scalar>(g: Geometry, image: &[T], y: usize, patches: &mut [
         for (ky, patch) in patch.chunks_mut(run).enumerate() {
             match (y + ky).checked_sub(g.padding) {
                 Some(iy) if iy < g.height => {
-                    patch[..left].fill(T::zero());
-                    patch[left..left + taken].copy_from_slice(&image[iy * line + from..][..taken]);
-                    patch[left + taken..].fill(T::zero());
+                    let seen = &image[iy * line + from..][..taken];
+                    if taken == run {
+                        patch.copy_from_slice(seen);
+                    } else {
+                        patch.fill(T::zero());
+                        patch[left..left + taken].copy_from_slice(seen);
+                    }
                 }
                 _ => patch.fill(T::zero()),
             }

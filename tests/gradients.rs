@@ -1,0 +1,10 @@
+//! Gradients of every layer: in f64 against central differences, and in f32 against f64.
+
+#[path = "gradients/differences.rs"]
+mod differences;
+#[path = "gradients/layers.rs"]
+mod layers;
+#[path = "gradients/network.rs"]
+mod network;
+#[path = "gradients/precision.rs"]
+mod precision;

@@ -1,0 +1,73 @@
+//! Seeded numbers, and the comparison of a gradient with differences of the function.
+
+use candle_core::{DType, Device, Result, Shape, Tensor, Var};
+
+/// Half the distance between the points of a central difference.
+pub const STEP: f64 = 1e-6;
+
+/// Numbers between -1 and 1 that depend on `seed` alone.
+pub fn numbers(seed: u64, shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let draw = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 * 2f64.powi(-52) - 1.0
+    };
+    let numbers: Vec<f64> = (0..shape.elem_count()).map(draw).collect();
+    Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
+}
+
+pub fn variable(values: &Tensor) -> Var {
+    Var::from_tensor(values).unwrap()
+}
+
+/// A scalar that depends on every number of `y`, each with another weight.
+pub fn weighed(y: &Tensor) -> Result<Tensor> {
+    (y * numbers(99, y.shape()).to_dtype(y.dtype())?)?.sum_all()
+}
+
+/// `‖a − b‖ / ‖b‖`.
+pub fn relative_distance(a: &Tensor, b: &Tensor) -> f64 {
+    let a = a.to_dtype(DType::F64).unwrap();
+    let b = b.to_dtype(DType::F64).unwrap();
+    let length = |t: Tensor| {
+        t.sqr()
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .to_scalar::<f64>()
+            .unwrap()
+    };
+    (length((a - &b).unwrap()) / length(b)).sqrt()
+}
+
+/// The difference quotient of `loss` by number `index` of `variable`.
+pub fn quotient(loss: &dyn Fn() -> Result<Tensor>, variable: &Var, index: usize) -> f64 {
+    let old = variable.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let at = |offset: f64| {
+        let mut moved = old.clone();
+        moved[index] += offset;
+        let moved = Tensor::from_vec(moved, variable.shape(), &Device::Cpu).unwrap();
+        variable.set(&moved).unwrap();
+        loss().unwrap().to_scalar::<f64>().unwrap()
+    };
+    let quotient = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+    at(0.0);
+    quotient
+}
+
+/// The largest relative distance between a gradient of `layer` and its difference quotients.
+pub fn worst_error(layer: &dyn Fn() -> Result<Tensor>, variables: &[&Var]) -> f64 {
+    let loss = || weighed(&layer()?);
+    let gradients = loss().unwrap().backward().unwrap();
+    let errors = variables.iter().map(|variable| {
+        let quotients: Vec<f64> = (0..variable.elem_count())
+            .map(|i| quotient(&loss, variable, i))
+            .collect();
+        let quotients = Tensor::from_vec(quotients, variable.shape(), &Device::Cpu).unwrap();
+        relative_distance(gradients.get(variable).unwrap(), &quotients)
+    });
+    errors.fold(0.0, f64::max)
+}

@@ -1,0 +1,87 @@
+//! The f32 instance of each layer, at the sizes of the cifar10 network, against the f64 one.
+
+use crate::differences::{numbers, relative_distance, variable, weighed};
+use candle_core::{DType, Module, Result, Tensor, Var};
+use xrun::worker::layer::{Activation, Conv, Dense, Lrn, max_pool};
+
+/// The result and all gradients of `layer` in the type of `values`.
+fn all_of(layer: &dyn Fn(&[Var]) -> Result<Tensor>, values: &[Tensor]) -> Vec<Tensor> {
+    let variables: Vec<Var> = values.iter().map(variable).collect();
+    let y = layer(&variables).unwrap();
+    let mut gradients = weighed(&y).unwrap().backward().unwrap();
+    let mut all = vec![y];
+    all.extend(variables.iter().map(|v| gradients.remove(v).unwrap()));
+    all
+}
+
+/// The largest relative distance between f32 and f64, for arguments that are exact in both.
+fn worst_distance(layer: &dyn Fn(&[Var]) -> Result<Tensor>, values: Vec<Tensor>) -> f64 {
+    let to = |tensors: &[Tensor], dtype| -> Vec<Tensor> {
+        tensors.iter().map(|t| t.to_dtype(dtype).unwrap()).collect()
+    };
+    let single = to(&values, DType::F32);
+    let double = to(&single, DType::F64);
+    let pairs = all_of(layer, &single)
+        .into_iter()
+        .zip(all_of(layer, &double));
+    pairs
+        .map(|(a, b)| relative_distance(&a, &b))
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn convolutions() {
+    for (side, channels) in [(24, 3), (12, 64)] {
+        let values = vec![
+            numbers(1, (5, side, side, channels)),
+            numbers(2, (5, 5, channels, 64)),
+            numbers(3, 64),
+        ];
+        // Without a rectifier, of which rounding may turn some that are nearly zero.
+        let layer = |v: &[Var]| {
+            Conv::new(v[1].clone(), v[2].clone(), 2, Activation::Identity).forward(&v[0])
+        };
+        let distance = worst_distance(&layer, values);
+        assert!(distance < 2e-6, "{channels} channels: {distance}");
+    }
+}
+
+#[test]
+fn dense_layers() {
+    let values = vec![
+        numbers(1, (128, 2304)),
+        numbers(2, (2304, 384)),
+        numbers(3, 384),
+    ];
+    let layer =
+        |v: &[Var]| Dense::new(v[1].clone(), v[2].clone(), Activation::Identity).forward(&v[0]);
+    let distance = worst_distance(&layer, values);
+    assert!(distance < 2e-6, "{distance}");
+}
+
+#[test]
+fn response_normalisation() {
+    let lrn = Lrn {
+        radius: 4,
+        bias: 1.0,
+        alpha: 0.001 / 9.0,
+    };
+    let values = (numbers(1, (2, 12, 12, 64)) * 30.0).unwrap();
+    let distance = worst_distance(&|v| lrn.forward(&v[0]), vec![values]);
+    assert!(distance < 1e-6, "{distance}");
+}
+
+#[test]
+fn pooling_is_exact() {
+    // Numbers that are exact in f32: both types see the same order.
+    let result_only = |dtype| {
+        let x = numbers(1, (3, 24, 24, 64)).to_dtype(DType::F32).unwrap();
+        let x = variable(&x.to_dtype(dtype).unwrap());
+        let y = max_pool(&x).unwrap();
+        let dx = y.sum_all().unwrap().backward().unwrap().remove(&x).unwrap();
+        [y, dx]
+    };
+    for (a, b) in result_only(DType::F32).iter().zip(&result_only(DType::F64)) {
+        assert_eq!(relative_distance(a, b), 0.0);
+    }
+}
