@@ -29,15 +29,23 @@ pub fn abort(error: &anyhow::Error) -> ! {
 /// to stay short.
 pub fn fail(error: &anyhow::Error) {
     eprintln!("{error:?}");
-    emit(&Event::Failed { reason: short(error) });
+    emit(&Event::Failed {
+        reason: short(error),
+    });
 }
 
 fn short(error: &anyhow::Error) -> String {
-    let first_line = |cause: &dyn std::error::Error| {
-        let text = cause.to_string();
-        text.lines().next().unwrap_or_default().to_owned()
-    };
-    let causes: Vec<String> = error.chain().map(first_line).collect();
+    let causes: Vec<String> = error
+        .chain()
+        .map(|cause| {
+            cause
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
     causes.join(": ").chars().take(MAX_REASON).collect()
 }
 
@@ -48,8 +56,11 @@ mod tests {
 
     #[test]
     fn a_long_error_makes_a_short_event() {
-        let error = anyhow::anyhow!("no such tensor\n   0: backtrace\n").context("\u{1F980}".repeat(2000));
-        let event = Event::Failed { reason: short(&error) };
+        let error =
+            anyhow::anyhow!("no such tensor\n   0: backtrace\n").context("\u{1F980}".repeat(2000));
+        let event = Event::Failed {
+            reason: short(&error),
+        };
         assert!(serde_json::to_string(&event).unwrap().len() < MAX_EVENT_BYTES);
         let error = anyhow::anyhow!("no such tensor\n   0: backtrace\n").context("in step 3");
         assert_eq!(short(&error), "in step 3: no such tensor");
