@@ -36,10 +36,10 @@ fn main() -> io::Result<()> {
         }
     }
     println!(
-        "cargo::rustc-env=XRUN_IDENTITY=source:{:016x}",
+        "cargo::rustc-env=BUILD_IDENTITY=source:{:016x}",
         hasher.finish()
     );
-    println!("cargo::rustc-env=XRUN_COMPILER={compiler}");
+    println!("cargo::rustc-env=BUILD_COMPILER={compiler}");
     Ok(())
 }
 

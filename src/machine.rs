@@ -60,7 +60,7 @@ impl Machine {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             hypervisor: cpu::has_flag(&cpuinfo, "hypervisor"),
-            compiler: env!("XRUN_COMPILER").to_owned(),
+            compiler: env!("BUILD_COMPILER").to_owned(),
             gpu_message: gpus.as_ref().err().cloned().unwrap_or_default(),
             gpus: gpus.unwrap_or_default(),
         }

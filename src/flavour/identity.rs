@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 /// Of this program: a hash of sources, lock file, features, profile, compiler flags and compiler,
 /// made at build time. `source:` and 16 hexadecimal digits.
-pub const RUNNING: &str = env!("XRUN_IDENTITY");
+pub const RUNNING: &str = env!("BUILD_IDENTITY");
 
 /// Of a program whose sources are unknown: `sha256:` and the first 16 hexadecimal digits of the
 /// SHA-256 of its contents, as `sha256sum` prints them.

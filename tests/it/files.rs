@@ -10,10 +10,9 @@ name = "tiny"
 question = "are rows safe when the disk is not?"
 
 [model]
-name = "none"
-
-[input]
-source = "resident"
+name = "mlp"
+layers = [8, 8]
+local_batch = 4
 
 [measure]
 steps = 400

@@ -3,6 +3,8 @@
 use crate::program::Project;
 use std::fs;
 use std::path::Path;
+use xrun::spec::settings::{SETTINGS, Setting};
+use xrun::terms::ModelName;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -98,6 +100,31 @@ fn every_command_shown_runs() {
             called.text()
         );
     }
+}
+
+/// One line of the table of settings for each setting that this version runs.
+fn setting_lines() -> Vec<String> {
+    let default = |setting: &Setting| {
+        let of = |model| (setting.default)(model).map(|value| format!("`{value}`"));
+        match (of(ModelName::Cifar10), of(ModelName::Mlp)) {
+            (Some(all), Some(mlp)) if all == mlp => all,
+            (Some(most), Some(mlp)) => format!("{most}, mlp {mlp}"),
+            _ => String::new(),
+        }
+    };
+    let line = |setting: &Setting| {
+        let (key, about) = (setting.key, setting.about);
+        format!("| `{key}` | {} | {} | {about} |", setting.kind.allowed(), default(setting))
+    };
+    SETTINGS.iter().map(line).collect()
+}
+
+#[test]
+fn the_table_of_settings_is_the_list_of_settings() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let lines = setting_lines();
+    let missing: Vec<_> = lines.iter().filter(|line| !readme.contains(*line)).collect();
+    assert!(missing.is_empty(), "the README wants these lines:\n{}", lines.join("\n"));
 }
 
 #[test]

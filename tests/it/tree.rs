@@ -41,6 +41,16 @@ fn sources() -> Vec<(String, String)> {
     found
 }
 
+/// A file without its comments, which may speak of anything.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    lines.join("\n")
+}
+
 fn place(module: &str) -> Option<usize> {
     ORDER.iter().position(|name| *name == module)
 }
