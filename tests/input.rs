@@ -3,7 +3,6 @@
 use candle_core::Device;
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 use xrun::protocol::{DeviceJob, Job, VERSION};
 use xrun::spec::settings::Settings;
 use xrun::terms::*;
@@ -15,32 +14,13 @@ const EPOCH: usize = 10_000;
 
 fn job(cache: &Path, change: impl FnOnce(&mut Settings)) -> Job {
     let mut settings = Settings {
-        model: ModelName::Cifar10,
         local_batch: 100,
         layers: vec![256, 4096, 64],
-        optimizer: OptimizerName::Sgd,
-        learning_rate: 0.1,
-        convolution: Convolution::Auto,
-        input_source: InputSource::Generated,
-        input_directory: String::new(),
-        input_placement: Placement::Host,
         device_pipeline: DevicePipeline::Batched,
-        pipelines: Pipelines::PerReplica,
         input_threads: 3,
         shuffle_buffer: 500,
-        device_kind: DeviceKind::Cpu,
-        devices_per_worker: 1,
-        device_threads: 1,
-        oversubscribe: false,
-        share_devices: false,
-        parameters: Placement::Host,
         topology: Topology::Replicated,
-        workers: 1,
-        servers: 0,
-        warmup_steps: 0,
-        steps: 1,
-        seed: 1,
-        timeout: Duration::from_secs(60),
+        ..Settings::defaults(ModelName::Cifar10)
     };
     change(&mut settings);
     Job {

@@ -3,7 +3,8 @@
 
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;
-use xrun::spec::settings::{SETTINGS, Settings};
+use xrun::spec::settings::Settings;
+use xrun::terms::ModelName;
 use xrun::worker::clock::StepClock;
 use xrun::worker::exchange::{Exchange, group};
 use xrun::worker::input::{Batch, Input};
@@ -55,10 +56,9 @@ impl Input for Part {
 }
 
 fn settings(learning_rate: f64) -> Settings {
-    let defaults = vec![None; SETTINGS.len()];
     Settings {
         learning_rate,
-        ..Settings::from_values(&defaults, 1)
+        ..Settings::defaults(ModelName::Cifar10)
     }
 }
 

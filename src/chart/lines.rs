@@ -6,6 +6,8 @@ use crate::chart::{Dash, Guide, LineSeries, Point};
 
 /// Half the size of a marker, in pixels.
 const MARKER: f64 = 5.0;
+/// Pixels between neighbouring series at the same place of the horizontal axis.
+const ASIDE: f64 = 9.0;
 /// Guides of one picture differ in grey, dark first.
 const GUIDES: [Colour; 3] = [
     Colour(0x44, 0x44, 0x44),
@@ -49,34 +51,43 @@ pub fn draw(scene: &mut Scene, axes: &Axes, series: &[LineSeries], guides: &[Gui
         draw_guide(scene, axes, guide, guide_colour(i));
     }
     for (i, line) in series.iter().enumerate() {
-        draw_path(scene, axes, line, series_colour(i));
+        let aside = aside(i, series.len());
+        draw_path(scene, axes, line, aside, series_colour(i));
     }
     for (i, line) in series.iter().enumerate() {
+        let aside = aside(i, series.len());
         for point in &line.points {
-            let at = axes.at((point.x, point.y));
-            marker(scene, at, i, point.hollow);
+            let (x, y) = axes.at((point.x, point.y));
+            marker(scene, (x + aside, y), i, point.hollow);
         }
     }
 }
 
+/// How far a series stands beside its place on the horizontal axis, in pixels, so that the error bars
+/// of series with the same values can be told apart.
+fn aside(index: usize, series: usize) -> f64 {
+    (index as f64 - (series as f64 - 1.0) / 2.0) * ASIDE
+}
+
 /// The line of a series, where the order along the axis means something, and its error bars.
-fn draw_path(scene: &mut Scene, axes: &Axes, line: &LineSeries, colour: Colour) {
-    let path: Vec<At> = line
-        .points
-        .iter()
-        .map(|point| axes.at((point.x, point.y)))
-        .collect();
+fn draw_path(scene: &mut Scene, axes: &Axes, line: &LineSeries, aside: f64, colour: Colour) {
+    let place = |point: &Point| {
+        let (x, y) = axes.at((point.x, point.y));
+        (x + aside, y)
+    };
+    let path: Vec<At> = line.points.iter().map(place).collect();
     if path.len() > 1 && axes.is_ordered() {
         scene.line(path, colour, 2.0);
     }
     for point in &line.points {
-        error_bar(scene, axes, point, colour);
+        error_bar(scene, axes, point, aside, colour);
     }
 }
 
 /// A bar from low to high with caps; none where the marker hides it.
-fn error_bar(scene: &mut Scene, axes: &Axes, point: &Point, colour: Colour) {
-    let (x, low, high) = (axes.x(point.x), axes.y(point.low), axes.y(point.high));
+fn error_bar(scene: &mut Scene, axes: &Axes, point: &Point, aside: f64, colour: Colour) {
+    let x = axes.x(point.x) + aside;
+    let (low, high) = (axes.y(point.low), axes.y(point.high));
     if low - high < 1.6 * MARKER {
         return;
     }

@@ -11,32 +11,12 @@ use std::time::Duration;
 /// One CPU device that trains a small model for four steps of eight examples.
 pub fn settings() -> Settings {
     Settings {
-        model: ModelName::Mlp,
         local_batch: 8,
         layers: vec![4, 2],
-        optimizer: OptimizerName::Sgd,
-        learning_rate: 0.1,
-        convolution: Convolution::Auto,
-        input_source: InputSource::Normal,
-        input_directory: String::new(),
-        input_placement: Placement::Host,
-        device_pipeline: DevicePipeline::PerImage,
-        pipelines: Pipelines::PerReplica,
-        input_threads: 1,
-        shuffle_buffer: 1,
-        device_kind: DeviceKind::Auto,
-        devices_per_worker: 1,
-        device_threads: 1,
-        oversubscribe: false,
-        share_devices: false,
-        parameters: Placement::Host,
-        topology: Topology::Single,
-        workers: 1,
-        servers: 0,
         warmup_steps: 1,
         steps: 4,
-        seed: 1,
         timeout: Duration::from_secs(60),
+        ..Settings::defaults(ModelName::Mlp)
     }
 }
 

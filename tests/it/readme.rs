@@ -114,7 +114,11 @@ fn setting_lines() -> Vec<String> {
     };
     let line = |setting: &Setting| {
         let (key, about) = (setting.key, setting.about);
-        format!("| `{key}` | {} | {} | {about} |", setting.kind.allowed(), default(setting))
+        format!(
+            "| `{key}` | {} | {} | {about} |",
+            setting.kind.allowed(),
+            default(setting)
+        )
     };
     SETTINGS.iter().map(line).collect()
 }
@@ -123,8 +127,15 @@ fn setting_lines() -> Vec<String> {
 fn the_table_of_settings_is_the_list_of_settings() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let lines = setting_lines();
-    let missing: Vec<_> = lines.iter().filter(|line| !readme.contains(*line)).collect();
-    assert!(missing.is_empty(), "the README wants these lines:\n{}", lines.join("\n"));
+    let missing: Vec<_> = lines
+        .iter()
+        .filter(|line| !readme.contains(*line))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "the README wants these lines:\n{}",
+        lines.join("\n")
+    );
 }
 
 #[test]

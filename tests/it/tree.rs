@@ -31,10 +31,7 @@ fn sources() -> Vec<(String, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let name = path.strip_prefix(&root).unwrap().with_extension("");
-                found.push((
-                    name.to_str().unwrap().to_owned(),
-                    fs::read_to_string(path).unwrap(),
-                ));
+                found.push((name.to_str().unwrap().to_owned(), code(&path)));
             }
         }
     }

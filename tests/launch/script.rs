@@ -118,31 +118,12 @@ fn xrun() -> &'static Program {
 
 fn null_model() -> Settings {
     Settings {
-        model: ModelName::None,
         local_batch: 4,
-        layers: Vec::new(),
-        optimizer: OptimizerName::Sgd,
-        learning_rate: 0.1,
-        convolution: Convolution::Auto,
         input_source: InputSource::Resident,
-        input_directory: String::new(),
-        input_placement: Placement::Host,
-        device_pipeline: DevicePipeline::PerImage,
-        pipelines: Pipelines::PerReplica,
-        input_threads: 1,
-        shuffle_buffer: 1,
         device_kind: DeviceKind::Cpu,
-        devices_per_worker: 1,
-        device_threads: 1,
-        oversubscribe: false,
-        share_devices: false,
-        parameters: Placement::Host,
-        topology: Topology::Single,
-        workers: 1,
-        servers: 0,
         warmup_steps: 0,
         steps: 2,
-        seed: 1,
         timeout: Duration::from_secs(60),
+        ..Settings::defaults(ModelName::None)
     }
 }

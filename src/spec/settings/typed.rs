@@ -1,10 +1,18 @@
 //! From the values of a cell to [`Settings`], without text in between: about two microseconds.
 
-use super::{SettingId, Settings, Value};
+use super::{SETTINGS, SettingId, Settings, Value};
+use crate::terms::ModelName;
 use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
 use serde::de::{Deserialize, IntoDeserializer, Visitor};
 
 impl Settings {
+    /// The settings of a cell that says nothing but its model.
+    pub fn defaults(model: ModelName) -> Self {
+        let mut values = vec![None; SETTINGS.len()];
+        values[SettingId::MODEL.index()] = Some(Value::Word(model.into()));
+        Self::from_values(&values, 1)
+    }
+
     /// The typed settings of a cell that runs `replicas` replicas. `values` has one entry per
     /// setting; those that do not apply get their default, and a global batch is divided.
     pub fn from_values(values: &[Option<Value>], replicas: u64) -> Self {
@@ -122,6 +130,7 @@ mod tests {
         let (_, values) = resolve(&vec![None; SETTINGS.len()]);
         let settings = Settings::from_values(&values, 1);
         assert_eq!(settings, defaults());
+        assert_eq!(Settings::defaults(ModelName::Cifar10), defaults());
         let json = serde_json::to_value(settings).unwrap();
         for key in json.as_object().unwrap().keys() {
             assert!(SettingId::of(key).is_some(), "{key} is in no list");
