@@ -1,5 +1,6 @@
 //! The command line as types. No logic lives here.
 
+use crate::table::lock::MACHINE_LOCK;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -76,7 +77,7 @@ pub struct RunArgs {
     #[arg(
         long,
         value_name = "FILE",
-        default_value = "/tmp/xrun-machine.lock",
+        default_value = MACHINE_LOCK,
         hide = true
     )]
     pub machine_lock: PathBuf,

@@ -2,7 +2,7 @@
 //! one JSON document a line. Knows neither files nor processes.
 
 use crate::spec::settings::Settings;
-use crate::terms::Phase;
+use crate::terms::{Convolution, Phase};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -105,6 +105,9 @@ pub struct ReplicaReport {
 pub struct WorkerReport {
     /// Measured steps.
     pub steps: u64,
+    /// From `Start` to the start of the first measured step: workers of one cell compare their windows
+    /// by it.
+    pub measured_from_seconds: f64,
     /// From the start of the first measured step to the end of the last, over all replicas.
     pub elapsed_seconds: f64,
     /// From `Start` to the start of the first step, prefill apart.
@@ -119,5 +122,5 @@ pub struct WorkerReport {
     /// Processor time of the whole process, all threads, user and system.
     pub cpu_seconds: f64,
     /// The algorithm that ran, for models with convolutions.
-    pub convolution: Option<String>,
+    pub convolution: Option<Convolution>,
 }

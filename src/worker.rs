@@ -19,9 +19,10 @@ pub mod resources;
 pub mod step_loop;
 
 use crate::protocol::{Event, Job, VERSION, WorkerReport};
-use crate::terms::{ModelName, Topology};
+use crate::terms::Topology;
 use anyhow::{Context, Result, ensure};
 use replica::{Built, Outcome};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -47,8 +48,9 @@ fn train(program: &str) -> Result<()> {
         address: None,
     });
     orders.start()?;
-    let outcomes = run(replicas)?;
-    report(&job, &outcomes);
+    let started = Instant::now();
+    let outcomes = run(replicas, started)?;
+    report(&job, &outcomes, started);
     Ok(())
 }
 
@@ -73,55 +75,62 @@ fn check(job: &Job) -> Result<()> {
 
 /// Runs every replica on a thread of its own until all have ended. The first failure ends the
 /// process at once, since other replicas may wait for the failed one for ever.
-fn run(replicas: Vec<Built>) -> Result<Vec<Outcome>> {
-    let started = Instant::now();
-    let threads: Vec<_> = replicas
+fn run(replicas: Vec<Built>, started: Instant) -> Result<Vec<Outcome>> {
+    let run_or_abort =
+        move |replica: Built| match catch_unwind(AssertUnwindSafe(|| replica.run(started))) {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => events::abort(&error),
+            Err(_) => events::abort(&anyhow::anyhow!(
+                "a replica panicked; the log of this repeat has the message"
+            )),
+        };
+    let start = |replica: Built| {
+        let thread = std::thread::Builder::new().name(format!("replica-{}", replica.number()));
+        thread
+            .spawn(move || run_or_abort(replica))
+            .context("starting the thread of a replica")
+    };
+    let threads = replicas
         .into_iter()
-        .map(|replica| {
-            std::thread::Builder::new()
-                .name(format!("replica-{}", replica.number()))
-                .spawn(move || {
-                    replica
-                        .run(started)
-                        .unwrap_or_else(|error| events::abort(&error))
-                })
-                .context("starting the thread of a replica")
-        })
-        .collect::<Result<_>>()?;
-    threads
-        .into_iter()
-        .map(|thread| {
-            thread
-                .join()
-                .map_err(|_| anyhow::anyhow!("a replica panicked; its log has the message"))
-        })
-        .collect()
+        .map(start)
+        .collect::<Result<Vec<_>>>()?;
+    let join = |thread: std::thread::JoinHandle<Outcome>| {
+        thread
+            .join()
+            .expect("a replica ends the process or returns")
+    };
+    Ok(threads.into_iter().map(join).collect())
 }
 
 /// Sends what was measured, off the clock: windows first, then evidence, `Finished` last.
-fn report(job: &Job, outcomes: &[Outcome]) {
+fn report(job: &Job, outcomes: &[Outcome], started: Instant) {
     for outcome in outcomes {
         for window in &outcome.windows {
             events::emit(&Event::Step(*window));
         }
         events::emit(&Event::Replica(outcome.report.clone()));
     }
-    let latest = |instant: fn(&Outcome) -> Instant| outcomes.iter().map(instant).max();
-    let first = outcomes.iter().map(|outcome| outcome.measured_from).min();
-    let last = latest(|outcome| outcome.measured_until);
+    let first = outcomes
+        .iter()
+        .map(|outcome| outcome.measured_from)
+        .min()
+        .unwrap_or(started);
+    let last = outcomes
+        .iter()
+        .map(|outcome| outcome.measured_until)
+        .max()
+        .unwrap_or(started);
     let largest = |seconds: fn(&Outcome) -> f64| outcomes.iter().map(seconds).fold(0.0, f64::max);
-    let convolves = job.settings.model == ModelName::Cifar10;
     events::emit(&Event::Finished(WorkerReport {
         steps: job.settings.steps,
-        elapsed_seconds: first
-            .zip(last)
-            .map_or(0.0, |(from, until)| (until - from).as_secs_f64()),
+        measured_from_seconds: (first - started).as_secs_f64(),
+        elapsed_seconds: (last - first).as_secs_f64(),
         startup_seconds: largest(|outcome| outcome.startup_seconds),
         prefill_seconds: largest(|outcome| outcome.prefill_seconds),
         first_step_seconds: largest(|outcome| outcome.first_step_seconds),
         exchanged_bytes: outcomes.iter().map(|outcome| outcome.exchanged_bytes).sum(),
         peak_memory_bytes: resources::peak_memory_bytes(),
         cpu_seconds: resources::cpu_seconds(),
-        convolution: convolves.then(|| "im2col".to_owned()),
+        convolution: outcomes.iter().find_map(|outcome| outcome.convolution),
     }));
 }

@@ -2,7 +2,7 @@
 //! parameters of one replica that has all of it.
 
 use candle_core::{Device, Result, Tensor};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use xrun::spec::settings::Settings;
 use xrun::terms::ModelName;
 use xrun::worker::clock::StepClock;
@@ -67,6 +67,7 @@ fn train(settings: &Settings, replicas: usize) -> (Vec<f32>, Vec<String>) {
     let model: Arc<dyn Model> = Arc::from(model::build(settings, settings.seed).unwrap());
     let parameters = Arc::new(Parameters::new(model.parameters()).unwrap());
     let members = group::form(settings, &parameters, replicas);
+    let start_line = Arc::new(Barrier::new(replicas));
     let threads: Vec<_> = members
         .into_iter()
         .enumerate()
@@ -80,6 +81,7 @@ fn train(settings: &Settings, replicas: usize) -> (Vec<f32>, Vec<String>) {
                     step: 0,
                 }),
                 exchange: Box::new(member) as Box<dyn Exchange>,
+                start_line: start_line.clone(),
                 warmup_steps: 1,
                 steps: STEPS - 1,
             };

@@ -8,11 +8,11 @@ use super::Ending;
 use crate::analysis::{Story, Summary};
 use crate::chart::{self, Figure, NoFigure, draw};
 use crate::cli::{Format, PlotArgs};
-use crate::plan;
+use crate::plan::{self, Cell};
 use crate::table::stale::mark_superseded;
 use crate::table::{RepeatRow, read_repeats};
 use anyhow::{Context, Result};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,8 @@ pub fn run(arguments: &PlotArgs) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// Reads a folder's resolved file and its rows, without those of cells that the file no longer has.
+/// Reads a folder's resolved file and its rows: those of cells that the file has, under the labels
+/// that it gives them now.
 ///
 /// # Errors
 /// Everything that is wrong with either.
@@ -49,9 +50,20 @@ pub fn load(folder: &ResultFolder) -> Result<Loaded> {
         std::iter::empty(),
         &[],
     )?;
-    let cells: HashSet<&str> = plan.cells.iter().map(|cell| cell.id.0.as_str()).collect();
+    let cells: HashMap<&str, &Cell> = plan
+        .cells
+        .iter()
+        .map(|cell| (cell.id.0.as_str(), cell))
+        .collect();
     let mut rows = read_repeats(&folder.path.join("repeats.csv"))?;
-    rows.retain(|row| cells.contains(row.key.cell.as_str()));
+    rows.retain_mut(|row| match cells.get(row.key.cell.as_str()) {
+        Some(cell) => {
+            row.label.clone_from(&cell.label);
+            row.axis_labels = cell.axis_labels.iter().cloned().collect();
+            true
+        }
+        None => false,
+    });
     mark_superseded(&mut rows);
     let story = Story::of(&experiment, &folder.machine, |id| id.key().to_owned());
     Ok(Loaded { story, rows })

@@ -5,12 +5,12 @@ use crate::cli::Selection;
 use crate::flavour::{self, Program};
 use crate::launch::slots::{self, Slots};
 use crate::machine::{Machine, git_revision};
-use crate::plan::{self, Cell, Plan};
+use crate::plan::{self, Cell, CellId, Plan};
 use crate::spec::settings::{SettingId, Settings};
 use crate::spec::{Experiment, Flavour};
 use crate::table::Resolved;
 use anyhow::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// A flag whose value cannot be used.
@@ -21,7 +21,10 @@ pub struct WrongFlag(String);
 /// An experiment on this machine, before anything is measured.
 pub struct Prepared {
     pub experiment: Experiment,
+    /// Every cell of the file.
     pub plan: Plan,
+    /// Ids of the cells that `--only` has left.
+    selected: HashSet<CellId>,
     pub machine: Machine,
     pub machine_name: String,
     /// Of the repository that the experiment file is in; empty outside of one.
@@ -53,8 +56,9 @@ impl Prepared {
     /// # Errors
     /// Everything that is wrong with the file and the flags.
     pub fn load(file: &Path, selection: &Selection) -> Result<Self> {
-        let (experiment, whole) = plan::read(file, environment(), &selection.set)?;
-        let plan = whole.select(&selection.only)?;
+        let (experiment, plan) = plan::read(file, environment(), &selection.set)?;
+        let chosen = plan.clone().select(&selection.only)?;
+        let selected = chosen.cells.into_iter().map(|cell| cell.id).collect();
         let machine = Machine::detect();
         let machine_name = machine_name(selection.machine.as_deref(), &machine)?;
         let folder = folder(&selection.results, &experiment, &machine_name);
@@ -63,12 +67,19 @@ impl Prepared {
         Ok(Self {
             experiment,
             plan,
+            selected,
             machine,
             machine_name,
             git_revision,
             folder,
             programs,
         })
+    }
+
+    /// Every cell of the plan that was not deselected, with its place in the plan.
+    pub fn cells(&self) -> impl Iterator<Item = (usize, &Cell)> {
+        let cells = self.plan.cells.iter().enumerate();
+        cells.filter(|(_, cell)| self.selected.contains(&cell.id))
     }
 
     /// Whether and how a cell can be measured here.

@@ -13,6 +13,7 @@ use crate::launch::interrupt;
 use crate::spec::settings::SETTINGS;
 use crate::table::{Journal, MachineLock, Opening};
 use anyhow::{Context, Result};
+use measure::Campaign;
 use schedule::Schedule;
 use std::path::Path;
 
@@ -30,17 +31,26 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
     }
     record::describe(&prepared, &journal)?;
     let schedule = Schedule::new(&prepared, &journal, arguments);
-    schedule.announce(&prepared);
+    schedule.announce(&prepared, &mut std::io::stdout())?;
     schedule.record_skips(&prepared, &mut journal)?;
     let ending = if schedule.tasks.is_empty() {
         Ending::Done
     } else {
         let interrupt = interrupt::listen().context("listening for Ctrl-C")?;
-        let mut session = Session::start(prepared.own_program()?, interrupt)?;
-        let disturbed = arguments.share_machine;
-        measure::all(&prepared, &schedule, &mut session, &mut journal, disturbed)?
+        let mut campaign = Campaign {
+            prepared: &prepared,
+            schedule: &schedule,
+            session: Session::start(prepared.own_program()?, interrupt)?,
+            shared_machine: arguments.share_machine,
+        };
+        campaign.measure(&mut journal)?
     };
-    conclude::conclude(&prepared, &journal, &arguments.charts)?;
+    let told = conclude::conclude(&prepared, &schedule, &journal, &arguments.charts);
+    match (told, ending) {
+        // That a cell went wrong, or that the user has stopped, says more than a chart that is missing.
+        (Err(error), Ending::WrongCells | Ending::Interrupted) => eprintln!("xrun: {error:#}"),
+        (told, _) => told?,
+    }
     Ok(ending)
 }
 

@@ -3,7 +3,7 @@
 
 use super::WorkerResult;
 use super::slots::Slots;
-use crate::protocol::{DeviceJob, ReplicaReport, StepWindow};
+use crate::protocol::{DeviceJob, ReplicaReport, StepWindow, WorkerReport};
 use crate::spec::settings::Settings;
 use crate::terms::{InputSource, ModelName, Phase, Topology};
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ fn check_worker(
             report.steps, settings.steps
         ));
     }
-    check_elapsed(report.elapsed_seconds, worker.wall_seconds)?;
+    check_elapsed(report, worker.wall_seconds)?;
     for (number, device) in devices.iter().enumerate() {
         let of_replica = |claim| format!("replica {number} {claim}");
         let mut reports = worker
@@ -60,13 +60,21 @@ fn check_worker(
     check_filled(worker, devices.len())
 }
 
-fn check_elapsed(elapsed: f64, wall: f64) -> Result<(), String> {
+/// The measured window lies between `Start` and `Finished` as the harness saw them.
+fn check_elapsed(report: &WorkerReport, wall: f64) -> Result<(), String> {
+    let (from, elapsed) = (report.measured_from_seconds, report.elapsed_seconds);
     if !(elapsed.is_finite() && elapsed > 0.0) {
         return Err(format!("claims {elapsed} s for its steps"));
     }
-    if elapsed > wall + CLOCK_SLACK {
+    if !(from.is_finite() && from >= 0.0) {
         return Err(format!(
-            "claims {elapsed:.6} s for its steps, of which the harness saw {wall:.6} s pass"
+            "claims to have measured from {from} s after its start"
+        ));
+    }
+    if from + elapsed > wall + CLOCK_SLACK {
+        let claimed = from + elapsed;
+        return Err(format!(
+            "claims {claimed:.6} s for its steps, of which the harness saw {wall:.6} s pass"
         ));
     }
     Ok(())

@@ -63,6 +63,7 @@ pub fn honest() -> WorkerResult {
         replicas: vec![replica(0), replica(1)],
         report: WorkerReport {
             steps: 4,
+            measured_from_seconds: 0.0,
             elapsed_seconds: 10.0,
             startup_seconds: 0.5,
             prefill_seconds: 0.25,

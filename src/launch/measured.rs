@@ -45,7 +45,7 @@ pub struct Measured {
 pub fn measure(settings: &Settings, workers: &[WorkerResult], repeat_seconds: f64) -> Measured {
     let steps = step_seconds(workers);
     let (mean, phases) = mean_step(workers);
-    let elapsed = greatest(workers, |report| report.elapsed_seconds);
+    let elapsed = elapsed(workers);
     let examples = replicas(workers).map(|report| report.examples).sum();
     Measured {
         steps: settings.steps,
@@ -69,8 +69,21 @@ pub fn measure(settings: &Settings, workers: &[WorkerResult], repeat_seconds: f6
         exchanged_bytes: sum(workers, |report| report.exchanged_bytes),
         peak_memory_bytes: sum(workers, |report| report.peak_memory_bytes),
         cpu_seconds: workers.iter().map(|worker| worker.report.cpu_seconds).sum(),
-        convolution: workers[0].report.convolution.clone().unwrap_or_default(),
+        convolution: workers[0]
+            .report
+            .convolution
+            .map_or_else(String::new, |algorithm| algorithm.to_string()),
     }
+}
+
+/// From the first measured step of any worker to the last one of all. Workers that exchange nothing are
+/// not held together: what one does while another still warms up must not count as done by both.
+fn elapsed(workers: &[WorkerResult]) -> f64 {
+    let from = workers
+        .iter()
+        .map(|worker| worker.report.measured_from_seconds);
+    let until = |report: &WorkerReport| report.measured_from_seconds + report.elapsed_seconds;
+    greatest(workers, until) - from.fold(f64::INFINITY, f64::min)
 }
 
 fn replicas(workers: &[WorkerResult]) -> impl Iterator<Item = &ReplicaReport> {
@@ -139,6 +152,16 @@ mod tests {
     use super::*;
     use crate::launch::fixture::{honest, pair};
     use proptest::prelude::*;
+
+    #[test]
+    fn workers_that_start_apart_are_measured_from_the_first_start_to_the_last_end() {
+        let (settings, _) = pair();
+        let mut late = honest();
+        late.report.measured_from_seconds = 5.0;
+        let measured = measure(&settings, &[honest(), late], 30.0);
+        assert_eq!(measured.elapsed_seconds, 15.0);
+        assert_eq!(measured.throughput_examples_per_second, 128.0 / 15.0);
+    }
 
     #[test]
     fn a_synchronous_step_takes_as_long_as_its_slowest_replica() {

@@ -13,10 +13,6 @@ pub trait Exchange: Send {
     /// returns when they may be read. Books `exchange` and `apply`.
     fn update(&mut self, gradients: Vec<Tensor>, clock: &mut StepClock) -> Result<()>;
 
-    /// Waits until every replica that this one exchanges with has come here, so that the measured
-    /// steps of all begin together.
-    fn meet(&mut self);
-
     /// Bytes of gradients and parameters that have crossed to this replica from others so far.
     fn exchanged_bytes(&self) -> u64;
 }

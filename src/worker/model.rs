@@ -14,7 +14,7 @@ pub use none::NullModel;
 
 use super::input::Batch;
 use crate::spec::settings::Settings;
-use crate::terms::ModelName;
+use crate::terms::{Convolution, ModelName};
 use candle_core::{DType, Result, Tensor, Var};
 
 /// A model with its variables.
@@ -24,6 +24,11 @@ pub trait Model: Send + Sync {
 
     /// All trainable variables in name order, the order in which gradients travel.
     fn parameters(&self) -> &[(String, Var)];
+
+    /// The algorithm of its convolutions; none for a model without.
+    fn convolution(&self) -> Option<Convolution> {
+        None
+    }
 }
 
 /// The model that `settings` name, in f32. An error for one that is not built into this version.

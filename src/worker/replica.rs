@@ -7,11 +7,11 @@ use super::model::{self, Model};
 use super::parameters::Parameters;
 use super::step_loop::{Seen, StepLoop};
 use crate::protocol::{DeviceJob, Job, ReplicaReport, StepWindow};
-use crate::terms::Topology;
+use crate::terms::{Convolution, Topology};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use rayon::ThreadPool;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
 /// A replica that is ready to train.
@@ -31,6 +31,7 @@ pub struct Outcome {
     pub prefill_seconds: f64,
     pub first_step_seconds: f64,
     pub exchanged_bytes: u64,
+    pub convolution: Option<Convolution>,
 }
 
 /// Makes all replicas of this worker.
@@ -48,9 +49,14 @@ pub fn build(job: &Job) -> Result<Vec<Built>> {
         _ => vec![1; count],
     };
     let mut parts = pools.into_iter().zip(inputs).enumerate();
+    let start_line = Arc::new(Barrier::new(count));
     let mut built = Vec::with_capacity(count);
     for size in groups {
-        built.extend(build_group(job, parts.by_ref().take(size).collect())?);
+        built.extend(build_group(
+            job,
+            parts.by_ref().take(size).collect(),
+            &start_line,
+        )?);
     }
     Ok(built)
 }
@@ -65,7 +71,7 @@ fn pool_of((replica, device): (usize, &DeviceJob)) -> Result<ThreadPool> {
 type Part = (usize, (ThreadPool, Box<dyn Input>));
 
 /// Replicas that share one model. Its variables are made on the first replica's cores.
-fn build_group(job: &Job, parts: Vec<Part>) -> Result<Vec<Built>> {
+fn build_group(job: &Job, parts: Vec<Part>, start_line: &Arc<Barrier>) -> Result<Vec<Built>> {
     let (_, (pool, _)) = parts.first().context("a group has at least one replica")?;
     let model: Arc<dyn Model> = Arc::from(
         pool.install(|| model::build(&job.settings, job.settings.seed))
@@ -80,6 +86,7 @@ fn build_group(job: &Job, parts: Vec<Part>) -> Result<Vec<Built>> {
             model: model.clone(),
             input,
             exchange: Box::new(member) as Box<dyn Exchange>,
+            start_line: start_line.clone(),
             warmup_steps: job.settings.warmup_steps,
             steps: job.settings.steps,
         },
@@ -121,6 +128,7 @@ impl Built {
                 prefill_seconds,
                 first_step_seconds: seen.first_step_seconds,
                 exchanged_bytes: seen.exchanged_bytes,
+                convolution: steps.model.convolution(),
                 measured_from,
                 measured_until,
                 report: evidence(steps.replica, cores, &seen, parameter_digest),

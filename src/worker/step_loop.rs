@@ -9,7 +9,7 @@ use crate::protocol::{Event, StepWindow};
 use crate::terms::Phase;
 use anyhow::{Context, Result};
 use candle_core::Tensor;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 /// At most this many windows a replica are sent, however many steps were asked for.
@@ -24,6 +24,8 @@ pub struct StepLoop {
     pub model: Arc<dyn Model>,
     pub input: Box<dyn Input>,
     pub exchange: Box<dyn Exchange>,
+    /// Where all replicas of the worker meet after warm-up, so that their measured steps begin together.
+    pub start_line: Arc<Barrier>,
     pub warmup_steps: u64,
     pub steps: u64,
 }
@@ -48,7 +50,7 @@ impl StepLoop {
         let mut seen = Seen::default();
         self.warm_up(&mut seen)?;
         let exchanged_before = self.exchange.exchanged_bytes();
-        self.exchange.meet();
+        self.start_line.wait();
         let mut progress = Progress::new(self.replica, self.warmup_steps);
         let window_steps = self.steps.div_ceil(MAX_WINDOWS).max(1);
         let mut clock = StepClock::start();

@@ -10,14 +10,18 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Library, and the only places that may name it.
-const LIBRARIES: [(&str, &[&str]); 7] = [
+const LIBRARIES: [(&str, &[&str]); 11] = [
     ("figment::", &["spec"]),
     ("toml::", &["spec", "plan", "machine"]),
     ("clap::", &["cli", "main"]),
     ("csv::", &["table"]),
     ("plotters::", &["chart/draw"]),
     ("candle_core::", &["worker"]),
-    ("tokio::", &["launch", "commands/run"]),
+    ("candle_nn::", &["worker"]),
+    ("rayon::", &["worker"]),
+    ("tokio::", &["launch"]),
+    ("indicatif::", &["launch/progress"]),
+    ("nvml_wrapper::", &["machine"]),
 ];
 
 fn sources() -> Vec<(String, String)> {

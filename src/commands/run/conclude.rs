@@ -1,12 +1,14 @@
 //! What a run ends with: the derived table, the report with references and sentences, the charts, and
 //! where all of it is.
 
+use super::schedule::Schedule;
 use crate::analysis::{self, Story, Summary, arrange};
 use crate::cli::ChartArgs;
 use crate::commands::plot::{self, Loaded, ResultFolder};
 use crate::commands::prepare::Prepared;
 use crate::commands::report::{self, Reference};
 use crate::spec::settings::SETTINGS;
+use crate::table::stale::mark_superseded;
 use crate::table::{self, Journal, RepeatRow, read_repeats, references};
 use anyhow::Result;
 use std::fs;
@@ -16,18 +18,26 @@ use std::io::{Write, stdout};
 ///
 /// # Errors
 /// Failures of stdout, of the result folder, and of the folder of charts.
-pub fn conclude(prepared: &Prepared, journal: &Journal, charts: &ChartArgs) -> Result<()> {
+pub fn conclude(
+    prepared: &Prepared,
+    schedule: &Schedule,
+    journal: &Journal,
+    charts: &ChartArgs,
+) -> Result<()> {
     let folder = ResultFolder::at(prepared.folder.clone());
-    let loaded = plot::load(&folder)?;
-    let summary = Summary::of(&loaded.rows);
+    let mut loaded = plot::load(&folder)?;
+    schedule.mark_stale(prepared, journal.run(), &mut loaded.rows);
+    let present: Vec<RepeatRow> = loaded
+        .rows
+        .iter()
+        .filter(|row| row.key.run == journal.run())
+        .cloned()
+        .collect();
+    let summary = Summary::of(&present);
+    let references = compare(prepared, journal.run(), &loaded.rows);
     let mut out = stdout().lock();
     writeln!(out)?;
-    report::report(
-        &mut out,
-        &summary,
-        &loaded.story,
-        &compare(prepared, journal),
-    )?;
+    report::report(&mut out, &summary, &loaded.story, &references)?;
     write_summary(prepared, &summary, &loaded.story)?;
     writeln!(out)?;
     for file in ["repeats.csv", "samples.csv", "summary.csv"] {
@@ -73,10 +83,12 @@ fn write_summary(prepared: &Prepared, summary: &Summary, story: &Story) -> Resul
 }
 
 /// What earlier runs here, and runs on other machines, measured of the same cells.
-fn compare(prepared: &Prepared, journal: &Journal) -> Vec<Reference> {
-    let elsewhere = rows_of_other_machines(prepared);
-    let others = journal.references().chain(&elsewhere);
-    let found = references::references(journal.present(), others);
+fn compare(prepared: &Prepared, run: u32, rows: &[RepeatRow]) -> Vec<Reference> {
+    let mut elsewhere = rows_of_other_machines(prepared);
+    mark_superseded(&mut elsewhere);
+    let (present, earlier): (Vec<&RepeatRow>, Vec<&RepeatRow>) =
+        rows.iter().partition(|row| row.key.run == run);
+    let found = references::references(present, earlier.into_iter().chain(&elsewhere));
     let of_cell = |(cell, references): (String, Vec<references::Reference>)| {
         references.into_iter().map(move |reference| Reference {
             cell: cell.clone(),

@@ -11,66 +11,64 @@ use crate::terms::Outcome;
 use anyhow::Result;
 use std::path::PathBuf;
 
-/// Measures every task of the schedule.
-///
-/// # Errors
-/// Only where a row cannot be written.
-pub fn all(
-    prepared: &Prepared,
-    schedule: &Schedule,
-    session: &mut Session,
-    journal: &mut Journal,
-    shared_machine: bool,
-) -> Result<Ending> {
-    let mut progress = Progress::new(schedule.tasks.len(), 0);
-    let mut ending = Ending::Done;
-    for task in &schedule.tasks {
-        let before = Before::now(shared_machine);
-        let Ok(result) = one(prepared, schedule, task, session, &mut progress) else {
-            progress
-                .say("interrupted: the rows so far are safe, the same command goes on from here");
-            ending = Ending::Interrupted;
-            break;
-        };
-        if result.outcome != Outcome::Completed {
-            ending = Ending::WrongCells;
-        }
-        let row = record::tried(
-            prepared,
-            schedule.runs(task),
-            task,
-            journal.run(),
-            before,
-            &result,
-        );
-        journal.append(&row, &record::samples(&row.key, &result))?;
-        progress.finish(&result);
-    }
-    progress.end();
-    Ok(ending)
+/// What a run measures with.
+pub struct Campaign<'a> {
+    pub prepared: &'a Prepared,
+    pub schedule: &'a Schedule<'a>,
+    pub session: Session,
+    /// The user has asked not to wait for others who use this machine.
+    pub shared_machine: bool,
 }
 
-fn one(
-    prepared: &Prepared,
-    schedule: &Schedule,
-    task: &Task,
-    session: &mut Session,
-    progress: &mut Progress,
-) -> Result<RepeatResult, Interrupted> {
-    let (cell, runs) = schedule.runs(task);
-    let steps = runs.settings.warmup_steps + runs.settings.steps;
-    progress.begin(task.block, &cell.label, steps);
-    let request = RepeatRequest {
-        settings: &runs.settings,
-        slots: &runs.slots,
-        program: runs.program,
-        cache: &cache(),
-        log: &prepared
-            .folder
-            .join("logs")
-            .join(format!("{}.{}", cell.id.0, task.repeat)),
-    };
-    session.run_repeat(&request, &mut |update| progress.update(update))
+impl Campaign<'_> {
+    /// Measures every task of the schedule.
+    ///
+    /// # Errors
+    /// Only where a row cannot be written.
+    pub fn measure(&mut self, journal: &mut Journal) -> Result<Ending> {
+        let mut progress = Progress::new(self.schedule.tasks.len(), 0);
+        let mut ending = Ending::Done;
+        for task in &self.schedule.tasks {
+            let before = Before::now(self.shared_machine);
+            let Ok(result) = self.one(task, journal.run(), &mut progress) else {
+                progress.say(
+                    "interrupted: the rows so far are safe, and the next call goes on from here",
+                );
+                ending = Ending::Interrupted;
+                break;
+            };
+            if result.outcome != Outcome::Completed {
+                ending = Ending::WrongCells;
+            }
+            let cell = self.schedule.runs(task);
+            let row = record::tried(self.prepared, cell, task, journal.run(), before, &result);
+            journal.append(&row, &record::samples(&row.key, &result))?;
+            progress.finish(&result);
+        }
+        progress.end();
+        Ok(ending)
+    }
+
+    fn one(
+        &mut self,
+        task: &Task,
+        run: u32,
+        progress: &mut Progress,
+    ) -> Result<RepeatResult, Interrupted> {
+        let (cell, runs) = self.schedule.runs(task);
+        let steps = runs.settings.warmup_steps + runs.settings.steps;
+        progress.begin(task.block, &cell.label, steps);
+        let log = format!("run{run}.{}.{}", cell.id, task.repeat);
+        let request = RepeatRequest {
+            settings: &runs.settings,
+            slots: &runs.slots,
+            program: runs.program,
+            cache: &cache(),
+            log: &self.prepared.folder.join("logs").join(log),
+        };
+        self.session
+            .run_repeat(&request, &mut |update| progress.update(update))
+    }
 }
 
 /// Where generated input files are kept between repeats and runs.

@@ -4,22 +4,23 @@ use super::record;
 use crate::cli::{Rerun, RunArgs};
 use crate::commands::estimate::Estimate;
 use crate::commands::prepare::{Fate, Prepared, Runs};
-use crate::plan::Cell;
+use crate::plan::{Cell, Plan};
 use crate::table::resume::{self, Action, Decision, Mode, Wanted, Why};
-use crate::table::{Journal, Resolved};
+use crate::table::{Journal, RepeatRow, Resolved};
 use anyhow::Result;
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 
 /// Everything that one call measures.
 pub struct Schedule<'a> {
-    /// Cells of the plan with what this machine makes of them.
-    pub cells: Vec<(&'a Cell, Fate<'a>)>,
+    /// Chosen cells of the plan with what this machine makes of them.
+    cells: Vec<(&'a Cell, Fate<'a>)>,
     /// In the order of measuring.
     pub tasks: Vec<Task>,
     /// Index of a cell and the number of its row.
     skips: Vec<(usize, u32)>,
-    /// How many repeats there are for each reason, those that are done included.
-    reasons: BTreeMap<String, usize>,
+    /// The cell of each repeat by the reason why it is measured or not.
+    reasons: BTreeMap<String, Vec<usize>>,
     estimate: Estimate,
 }
 
@@ -37,17 +38,21 @@ pub struct Task {
 impl<'a> Schedule<'a> {
     /// Decides on every repeat of every cell. Changes nothing.
     pub fn new(prepared: &'a Prepared, journal: &Journal, arguments: &RunArgs) -> Self {
-        let cells: Vec<_> = prepared
-            .plan
-            .cells
-            .iter()
-            .map(|cell| (cell, prepared.fate(cell)))
-            .collect();
-        let decisions = decide(prepared, &cells, journal, arguments);
-        let tasks = order(prepared, &decisions);
+        let (places, cells): (Vec<usize>, Vec<_>) = prepared
+            .cells()
+            .map(|(place, cell)| (place, (cell, prepared.fate(cell))))
+            .unzip();
+        let decisions = resume::decide(
+            journal.rows(),
+            journal.run(),
+            &wanted(prepared, &cells),
+            mode(arguments),
+            arguments.add_repeats,
+        );
+        let tasks = order(&prepared.plan, &places, &decisions);
         Self {
             skips: decisions.iter().filter_map(skip).collect(),
-            reasons: count_reasons(&decisions),
+            reasons: group_by_reason(&decisions),
             estimate: Estimate::of(
                 tasks.iter().map(|task| cells[task.cell].0.id.0.as_str()),
                 journal.rows(),
@@ -65,6 +70,11 @@ impl<'a> Schedule<'a> {
         }
     }
 
+    /// Marks rows that another program has measured than the one that would measure now.
+    pub fn mark_stale(&self, prepared: &Prepared, run: u32, rows: &mut [RepeatRow]) {
+        resume::mark_stale(rows, run, &wanted(prepared, &self.cells));
+    }
+
     /// Writes the row of each skipped cell that has none yet.
     pub fn record_skips(&self, prepared: &Prepared, journal: &mut Journal) -> Result<()> {
         for (index, repeat) in &self.skips {
@@ -78,41 +88,64 @@ impl<'a> Schedule<'a> {
     }
 
     /// Says what is going to happen.
-    pub fn announce(&self, prepared: &Prepared) {
+    ///
+    /// # Errors
+    /// Failures of `out`.
+    pub fn announce(&self, prepared: &Prepared, out: &mut dyn Write) -> Result<()> {
         let experiment = &prepared.experiment;
-        println!("{}: {}", experiment.name, experiment.question.trim());
-        println!(
-            "on {}, {} cells, {}",
+        writeln!(out, "{}: {}", experiment.name, experiment.question.trim())?;
+        let cells = self.cells.len();
+        writeln!(
+            out,
+            "on {}: {cells} cells, repeats: {}",
             prepared.machine_name,
-            self.cells.len(),
             self.reasons_text()
-        );
+        )?;
         for (reason, labels) in self.skipped() {
-            println!("skipped: {}\n         {reason}", labels.join("; "));
+            writeln!(out, "skipped: {}\n         {reason}", labels.join("; "))?;
         }
         match self.tasks.len() {
-            0 => {
-                println!("nothing to measure: every repeat is done (--rerun all starts a new run)")
-            }
-            count => println!(
-                "measuring {count} repeats in random order, {}",
+            0 => writeln!(out, "nothing to measure{}", self.why_nothing())?,
+            count => writeln!(
+                out,
+                "measuring {count} repeats in random order; time: {}",
                 self.estimate
-            ),
+            )?,
         }
-        println!();
+        Ok(writeln!(out)?)
     }
 
+    /// For each reason how many repeats it has, and the first cells that it is about.
     fn reasons_text(&self) -> String {
-        let text = |(reason, count): (&String, &usize)| format!("{count} {reason}");
+        let text = |(reason, cells): (&String, &Vec<usize>)| {
+            let mut distinct = cells.clone();
+            distinct.dedup();
+            let first = &self.cells[distinct[0]].0.label;
+            let of = match distinct.len() {
+                _ if self.reasons.len() == 1 => String::new(),
+                1 => format!(" ({first})"),
+                several => format!(" ({first} and {} more)", several - 1),
+            };
+            format!("{} {reason}{of}", cells.len())
+        };
         let reasons: Vec<_> = self.reasons.iter().map(text).collect();
-        format!(
-            "repeats: {}",
-            if reasons.is_empty() {
-                "none".to_owned()
-            } else {
-                reasons.join(", ")
-            }
-        )
+        if reasons.is_empty() {
+            "none".to_owned()
+        } else {
+            reasons.join(", ")
+        }
+    }
+
+    fn why_nothing(&self) -> &'static str {
+        let all_done = self
+            .reasons
+            .keys()
+            .all(|reason| *reason == Why::Done.to_string());
+        match (self.reasons.is_empty(), all_done) {
+            (true, _) => ": every cell is skipped",
+            (_, true) => ": every repeat is done (--rerun all starts a new run)",
+            (_, false) => " of the kind that --rerun asks for",
+        }
     }
 
     /// Labels of skipped cells by reason, in the order of the plan.
@@ -131,72 +164,73 @@ impl<'a> Schedule<'a> {
     }
 }
 
-fn decide(
-    prepared: &Prepared,
-    cells: &[(&Cell, Fate)],
-    journal: &Journal,
-    arguments: &RunArgs,
-) -> Vec<Decision> {
-    let nothing = Resolved::default();
-    let repeats = prepared.experiment.repeats();
-    let wanted: Vec<Wanted> = cells
-        .iter()
-        .map(|(cell, fate)| match fate {
-            Fate::Runs(runs) => Wanted {
-                cell: &cell.id.0,
-                repeats,
-                program: &runs.program.identity,
-                resolved: &runs.resolved,
-                skip: None,
-            },
-            Fate::Skipped(reason) => Wanted {
-                cell: &cell.id.0,
-                repeats,
-                program: "",
-                resolved: &nothing,
-                skip: Some(reason),
-            },
-        })
-        .collect();
-    let mode = match arguments.rerun {
+/// What the table is asked about each chosen cell.
+fn wanted<'a>(prepared: &Prepared, cells: &'a [(&Cell, Fate)]) -> Vec<Wanted<'a>> {
+    let of_cell = |(cell, fate): &'a (&Cell, Fate)| {
+        let (program, resolved, skip) = match fate {
+            Fate::Runs(runs) => (runs.program.identity.as_str(), &runs.resolved, None),
+            Fate::Skipped(reason) => ("", &NOTHING, Some(reason.as_str())),
+        };
+        Wanted {
+            cell: &cell.id.0,
+            repeats: prepared.experiment.repeats(),
+            program,
+            resolved,
+            skip,
+        }
+    };
+    cells.iter().map(of_cell).collect()
+}
+
+/// What a machine makes of a cell that it skips.
+static NOTHING: Resolved = Resolved {
+    device_kind: String::new(),
+    replicas: 0,
+    global_batch: 0,
+    cores: String::new(),
+    threads_per_core: 0.0,
+};
+
+fn mode(arguments: &RunArgs) -> Mode {
+    match arguments.rerun {
         None => Mode::Continue,
         Some(Rerun::Failed) => Mode::RerunFailed,
         Some(Rerun::Stale) => Mode::RerunStale,
         Some(Rerun::All) => Mode::RerunAll,
-    };
-    resume::decide(
-        journal.rows(),
-        journal.run(),
-        &wanted,
-        mode,
-        arguments.add_repeats,
-    )
+    }
 }
 
-/// Block by block, within a block as the plan has shuffled it.
-fn order(prepared: &Prepared, decisions: &[Decision]) -> Vec<Task> {
-    let mut positions: HashMap<u32, HashMap<usize, u32>> = HashMap::new();
-    let mut tasks: Vec<Task> = decisions
-        .iter()
-        .filter_map(|decision| match decision.action {
-            Action::Measure { repeat } => {
-                let of_block = positions.entry(decision.block).or_insert_with(|| {
-                    let order = prepared.plan.block(decision.block);
-                    order.into_iter().zip(1..).collect()
-                });
-                let position = of_block[&decision.wanted];
-                Some(Task {
-                    cell: decision.wanted,
-                    block: decision.block,
-                    position,
-                    repeat,
-                })
-            }
-            Action::RecordSkip { .. } | Action::Nothing => None,
-        })
-        .collect();
+/// Block by block, within a block as the whole plan is shuffled. `places` are those of the chosen
+/// cells in the plan.
+fn order(plan: &Plan, places: &[usize], decisions: &[Decision]) -> Vec<Task> {
+    let mut positions: HashMap<u32, Vec<u32>> = HashMap::new();
+    let task = |decision: &Decision| match decision.action {
+        Action::Measure { repeat } => {
+            let of_block = positions
+                .entry(decision.block)
+                .or_insert_with(|| positions_of(plan, decision.block));
+            let position = of_block[places[decision.wanted]];
+            Some(Task {
+                cell: decision.wanted,
+                block: decision.block,
+                position,
+                repeat,
+            })
+        }
+        Action::RecordSkip { .. } | Action::Nothing => None,
+    };
+    let mut tasks: Vec<Task> = decisions.iter().filter_map(task).collect();
     tasks.sort_by_key(|task| (task.block, task.position));
     tasks
+}
+
+/// The position of each cell of the plan in a block, from 1.
+fn positions_of(plan: &Plan, block: u32) -> Vec<u32> {
+    let mut positions = vec![0; plan.cells.len()];
+    for (cell, position) in plan.block(block).into_iter().zip(1..) {
+        positions[cell] = position;
+    }
+    positions
 }
 
 fn skip(decision: &Decision) -> Option<(usize, u32)> {
@@ -206,14 +240,17 @@ fn skip(decision: &Decision) -> Option<(usize, u32)> {
     }
 }
 
-/// Skipped cells have lines of their own.
-fn count_reasons(decisions: &[Decision]) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
+/// The cell of each repeat by reason. Skipped cells have lines of their own.
+fn group_by_reason(decisions: &[Decision]) -> BTreeMap<String, Vec<usize>> {
+    let mut cells: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for decision in decisions
         .iter()
         .filter(|decision| !matches!(decision.why, Why::Skipped(_)))
     {
-        *counts.entry(decision.why.to_string()).or_default() += 1;
+        cells
+            .entry(decision.why.to_string())
+            .or_default()
+            .push(decision.wanted);
     }
-    counts
+    cells
 }

@@ -158,10 +158,6 @@ impl Exchange for Member {
         Ok(())
     }
 
-    fn meet(&mut self) {
-        self.group.barrier.wait();
-    }
-
     fn exchanged_bytes(&self) -> u64 {
         self.exchanged_bytes
     }

@@ -43,6 +43,7 @@ use super::max_pool::Windows;
 use super::operation::{Backward, Function, View, apply3};
 use super::partition::{examples_per_thread, sum_of};
 use super::scalar::Scalar;
+use crate::terms;
 use candle_core::{Module, Result, Shape, Tensor, Var};
 use im2col::Geometry;
 use pass::{BackwardShare, ForwardShare, Pass};
@@ -60,6 +61,9 @@ pub struct Conv {
 }
 
 impl Conv {
+    /// How these layers compute: patches as rows of a matrix, then products of matrices.
+    pub const ALGORITHM: terms::Convolution = terms::Convolution::Im2col;
+
     /// `weights` `(k, k, channels, filters)`, `biases` `(filters,)`, `padding` below `k`.
     pub fn new(weights: Var, biases: Var, padding: usize, activation: Activation) -> Self {
         Self {

@@ -13,6 +13,7 @@
 
 use super::Model;
 use super::variables::Variables;
+use crate::terms::Convolution;
 use crate::worker::input::Batch;
 use crate::worker::layer::l2::half_square;
 use crate::worker::layer::{Activation, Conv, Dense, Lrn, max_pool};
@@ -90,6 +91,10 @@ impl Model for Cifar10 {
 
     fn parameters(&self) -> &[(String, Var)] {
         &self.parameters
+    }
+
+    fn convolution(&self) -> Option<Convolution> {
+        Some(Conv::ALGORITHM)
     }
 }
 
