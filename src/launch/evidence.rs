@@ -141,7 +141,8 @@ fn check_windows<'a>(
         if step != next || window.steps == 0 {
             return Err(format!("sent step {step} where step {next} was due"));
         }
-        next += window.steps;
+        next = (window.steps.checked_add(next))
+            .ok_or_else(|| format!("claims {} steps from step {step} on", window.steps))?;
         let parts = window.phases.iter().chain([&window.seconds]);
         if !parts.clone().all(|part| part.is_finite() && *part >= 0.0) {
             return Err(format!("claims impossible times for step {step}"));
