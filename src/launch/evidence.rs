@@ -3,7 +3,7 @@
 
 use super::WorkerResult;
 use super::slots::Slots;
-use crate::protocol::{DeviceJob, ReplicaReport, StepWindow};
+use crate::protocol::{DeviceJob, ReplicaReport, StepWindow, cpu_list};
 use crate::spec::settings::Settings;
 use crate::terms::{InputSource, ModelName, Phase, Topology};
 use std::collections::BTreeSet;
@@ -85,12 +85,10 @@ fn check_replica(
         ));
     }
     if let DeviceJob::Cpu { cores } = device
-        && set(cores) != set(&report.cores)
+        && report.cores != cpu_list(cores)
     {
-        return Err(format!(
-            "ran on cores {:?} instead of {cores:?}",
-            report.cores
-        ));
+        let (claimed, asked) = (&report.cores, cpu_list(cores));
+        return Err(format!("ran on cores {claimed:?} instead of {asked:?}"));
     }
     let labelled = matches!(
         settings.input_source,
@@ -104,10 +102,6 @@ fn check_replica(
     } else {
         check_losses(settings, report)
     }
-}
-
-fn set(cores: &[usize]) -> BTreeSet<usize> {
-    cores.iter().copied().collect()
 }
 
 fn check_losses(settings: &Settings, report: &ReplicaReport) -> Result<(), String> {

@@ -6,7 +6,7 @@ use super::input::{self, Input};
 use super::model::{self, Model};
 use super::parameters::Parameters;
 use super::step_loop::{Seen, StepLoop};
-use crate::protocol::{DeviceJob, Job, ReplicaReport, StepWindow};
+use crate::protocol::{DeviceJob, Job, ReplicaReport, StepWindow, cpu_list};
 use crate::terms::Topology;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
@@ -123,7 +123,7 @@ impl Built {
                 exchanged_bytes: seen.exchanged_bytes,
                 measured_from,
                 measured_until,
-                report: evidence(steps.replica, cores, &seen, parameter_digest),
+                report: evidence(steps.replica, &cores, &seen, parameter_digest),
                 windows: seen.windows,
             })
         })
@@ -132,14 +132,14 @@ impl Built {
 
 fn evidence(
     replica: usize,
-    cores: Vec<usize>,
+    cores: &[usize],
     seen: &Seen,
     parameter_digest: Option<String>,
 ) -> ReplicaReport {
     ReplicaReport {
         replica,
         examples: seen.examples,
-        cores,
+        cores: cpu_list(cores),
         first_loss: seen.first_loss,
         last_loss: seen.last_loss,
         input_checksum: seen.label_sum,

@@ -34,15 +34,16 @@ fn work_that_was_not_done_is_found() {
         ("rank 0 replica 1 did not report once", |w| {
             w.replicas.truncate(1)
         }),
-        ("rank 0 replica 0 ran on cores [] instead of [0]", |w| {
+        (r#"rank 0 replica 0 ran on cores "" instead of "0""#, |w| {
             w.replicas[0].cores.clear()
         }),
-        ("rank 0 replica 1 ran on cores [0] instead of [1]", |w| {
-            w.replicas[1].cores = vec![0]
+        (r#"rank 0 replica 1 ran on cores "0" instead of "1""#, |w| {
+            w.replicas[1].cores = "0".to_owned()
         }),
-        ("rank 0 replica 0 ran on cores [0, 1] instead of [0]", |w| {
-            w.replicas[0].cores.push(1)
-        }),
+        (
+            r#"rank 0 replica 0 ran on cores "0-1" instead of "0""#,
+            |w| w.replicas[0].cores += "-1",
+        ),
     ];
     for (reason, lie) in lies {
         assert_eq!(verdict(lie), reason);
