@@ -178,7 +178,7 @@ mod tests {
                 first_loss: Some(-f64::MIN_POSITIVE),
                 last_loss: Some(-f64::MIN_POSITIVE),
                 input_checksum: u64::MAX,
-                parameter_digest: Some("f".repeat(16)),
+                parameter_digest: Some("f".repeat(64)),
             };
             serde_json::to_string(&Event::Replica(report))
                 .unwrap()
