@@ -8,6 +8,7 @@ mod gpu;
 pub use cpu::load_average;
 pub use git::git_revision;
 
+use crate::units::counted;
 use serde::Serialize;
 use std::fs;
 
@@ -70,7 +71,7 @@ impl Machine {
     /// the same hardware share it; it never holds a host name.
     pub fn slug(&self) -> String {
         let mut words = cpu::model_words(&self.cpu_model);
-        words.push(counted(self.cores.len(), "core"));
+        words.push(counted(self.cores.len() as u64, "core"));
         if let Some(first) = self.gpus.first() {
             words.push(format!("{} {}", self.gpus.len(), first.name));
         }
@@ -99,11 +100,6 @@ impl Machine {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a machine is a table of plain values")
     }
-}
-
-/// `1 core`, `2 cores`.
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A small text file of the kernel or the distribution; empty where there is none.

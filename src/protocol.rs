@@ -4,6 +4,7 @@
 use crate::spec::settings::Settings;
 use crate::terms::{Convolution, Phase};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Version of everything in this file. Both sides must have the same.
@@ -89,8 +90,9 @@ pub struct ReplicaReport {
     pub replica: usize,
     /// Examples of measured steps.
     pub examples: u64,
-    /// Logical CPUs that its threads were bound to, read back from the kernel.
-    pub cores: Vec<usize>,
+    /// Logical CPUs that its threads were bound to, read back from the kernel, as [`cpu_list`]
+    /// writes them.
+    pub cores: String,
     /// Loss of the first step of all, warm-up included, and of the last; none for the null model.
     pub first_loss: Option<f64>,
     pub last_loss: Option<f64>,
@@ -123,4 +125,70 @@ pub struct WorkerReport {
     pub cpu_seconds: f64,
     /// The algorithm that ran, for models with convolutions.
     pub convolution: Option<Convolution>,
+}
+
+/// Numbers of logical CPUs as the kernel writes them: ascending, each once, neighbours as a range:
+/// `0-3,8`. Equal sets have equal text, and the text of many CPUs still fits into an event.
+pub fn cpu_list(cpus: &[usize]) -> String {
+    let numbers: Vec<usize> = BTreeSet::from_iter(cpus).into_iter().copied().collect();
+    let range = |range: &[usize]| match range {
+        [first, .., last] => format!("{first}-{last}"),
+        single => single.iter().map(usize::to_string).collect(),
+    };
+    let ranges = numbers.chunk_by(|a, b| a + 1 == *b);
+    ranges.map(range).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn cpus_are_listed_as_the_kernel_lists_them() {
+        assert_eq!(cpu_list(&[8, 2, 0, 1, 3, 0]), "0-3,8");
+        assert_eq!(cpu_list(&[5, 4]), "4-5");
+        assert_eq!(cpu_list(&[7]), "7");
+        assert_eq!(cpu_list(&[]), "");
+    }
+
+    /// The numbers that a list stands for.
+    fn parse(list: &str) -> Vec<usize> {
+        let number = |text: &str| text.parse::<usize>().unwrap();
+        let range = |part: &str| match part.split_once('-') {
+            Some((first, last)) => number(first)..=number(last),
+            None => number(part)..=number(part),
+        };
+        let parts = list.split(',').filter(|part| !part.is_empty());
+        parts.flat_map(range).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_stands_for_exactly_its_cpus(cpus in prop::collection::vec(0usize..300, 0..200)) {
+            let each_once: Vec<usize> = BTreeSet::from_iter(&cpus).into_iter().copied().collect();
+            prop_assert_eq!(parse(&cpu_list(&cpus)), each_once);
+        }
+    }
+
+    #[test]
+    fn the_evidence_of_a_replica_on_a_large_machine_is_an_event() {
+        let length = |cpus: Vec<usize>| {
+            let report = ReplicaReport {
+                replica: 1023,
+                examples: u64::MAX,
+                cores: cpu_list(&cpus),
+                first_loss: Some(-f64::MIN_POSITIVE),
+                last_loss: Some(-f64::MIN_POSITIVE),
+                input_checksum: u64::MAX,
+                parameter_digest: Some("f".repeat(64)),
+            };
+            serde_json::to_string(&Event::Replica(report))
+                .unwrap()
+                .len()
+        };
+        assert!(length((0..1024).collect()) < MAX_EVENT_BYTES);
+        // The first CPU of each of 176 cores whose two CPUs are neighbours.
+        assert!(length((0..352).step_by(2).collect()) < MAX_EVENT_BYTES);
+    }
 }

@@ -24,21 +24,9 @@ pub struct Estimate {
     pub coverage: f64,
 }
 
-impl Estimate {
-    /// True where `value` lies outside the interval: the data decide against it.
-    pub fn excludes(&self, value: f64) -> bool {
-        value < self.low || value > self.high
-    }
-}
-
 /// The middle value, or the mean of the two middle ones. None of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
-}
-
-/// The arithmetic mean. None of nothing.
-pub fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Median distance from the median, scaled to the standard deviation of normal values. None of nothing.

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lock;
 mod marker;
 pub mod references;
+pub(crate) mod replace;
 pub mod resume;
 mod samples;
 pub mod stale;

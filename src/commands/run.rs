@@ -54,15 +54,15 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
     Ok(ending)
 }
 
-/// One measurement at a time on a machine, unless the user says otherwise.
-fn lock_machine(arguments: &RunArgs, prepared: &Prepared) -> Result<Option<MachineLock>> {
+/// One measurement at a time on a machine, unless the user says otherwise. Who shares it says so to
+/// those who come later.
+fn lock_machine(arguments: &RunArgs, prepared: &Prepared) -> Result<MachineLock> {
+    let (path, purpose) = (&arguments.machine_lock, &prepared.experiment.name);
     if arguments.share_machine {
-        return Ok(None);
+        return Ok(MachineLock::share(path, purpose)?);
     }
-    let lock = MachineLock::acquire(&arguments.machine_lock, &prepared.experiment.name).context(
-        "locking this machine (--share-machine measures all the same, and marks the rows)",
-    )?;
-    Ok(Some(lock))
+    MachineLock::acquire(path, purpose)
+        .context("locking this machine (--share-machine measures all the same, and marks the rows)")
 }
 
 fn open_journal(arguments: &RunArgs, prepared: &Prepared) -> Result<Journal> {

@@ -3,7 +3,7 @@
 
 use super::WorkerResult;
 use super::slots::Slots;
-use crate::protocol::{DeviceJob, ReplicaReport, StepWindow, WorkerReport};
+use crate::protocol::{DeviceJob, ReplicaReport, StepWindow, WorkerReport, cpu_list};
 use crate::spec::settings::Settings;
 use crate::terms::{InputSource, ModelName, Phase, Topology};
 use std::collections::BTreeSet;
@@ -93,12 +93,10 @@ fn check_replica(
         ));
     }
     if let DeviceJob::Cpu { cores } = device
-        && set(cores) != set(&report.cores)
+        && report.cores != cpu_list(cores)
     {
-        return Err(format!(
-            "ran on cores {:?} instead of {cores:?}",
-            report.cores
-        ));
+        let (claimed, asked) = (&report.cores, cpu_list(cores));
+        return Err(format!("ran on cores {claimed:?} instead of {asked:?}"));
     }
     let labelled = matches!(
         settings.input_source,
@@ -112,10 +110,6 @@ fn check_replica(
     } else {
         check_losses(settings, report)
     }
-}
-
-fn set(cores: &[usize]) -> BTreeSet<usize> {
-    cores.iter().copied().collect()
 }
 
 fn check_losses(settings: &Settings, report: &ReplicaReport) -> Result<(), String> {
@@ -149,7 +143,8 @@ fn check_windows<'a>(
         if step != next || window.steps == 0 {
             return Err(format!("sent step {step} where step {next} was due"));
         }
-        next += window.steps;
+        next = (window.steps.checked_add(next))
+            .ok_or_else(|| format!("claims {} steps from step {step} on", window.steps))?;
         let parts = window.phases.iter().chain([&window.seconds]);
         if !parts.clone().all(|part| part.is_finite() && *part >= 0.0) {
             return Err(format!("claims impossible times for step {step}"));

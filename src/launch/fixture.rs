@@ -52,7 +52,7 @@ pub fn honest() -> WorkerResult {
     let replica = |replica: usize| ReplicaReport {
         replica,
         examples: 32,
-        cores: vec![replica],
+        cores: replica.to_string(),
         first_loss: Some(2.0 + replica as f64),
         last_loss: Some(1.0 + replica as f64),
         input_checksum: 5,

@@ -158,7 +158,7 @@ impl<'a> Repeat<'a> {
                 self.leftovers += self.processes[rank].kill_leftovers();
                 // A guard that is gone is noticed by the next launch.
                 let _ = self.guard.release(self.processes[rank].group);
-                self.roles[rank].exit(status.unwrap_or_default());
+                self.roles[rank].exit(status.map_err(|error| error.to_string()));
             }
         }
         if self.roles[rank].is_over()

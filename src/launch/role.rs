@@ -22,7 +22,8 @@ pub struct Role {
     replicas: Vec<ReplicaReport>,
     finished: Option<(WorkerReport, Instant)>,
     closed: bool,
-    exit: Option<ExitStatus>,
+    /// How its process has ended, or why nobody can tell.
+    exit: Option<Result<ExitStatus, String>>,
     /// Since when it should be gone: its last word, or the end of its process.
     ending_since: Option<Instant>,
 }
@@ -70,6 +71,12 @@ impl Role {
             Event::Ready { .. } => self.ready = true,
             _ if self.started.is_none() => return Err("sent events before it was started".into()),
             Event::Progress { steps } => self.steps = steps,
+            Event::Step(StepWindow { replica, .. })
+            | Event::Replica(ReplicaReport { replica, .. })
+                if replica >= self.replicas_asked =>
+            {
+                return Err(format!("told of replica {replica}, which it does not have"));
+            }
             Event::Step(window) => self.windows.push(window),
             Event::Replica(report) => self.replicas.push(report),
             Event::Finished(report) => self.finish(report),
@@ -92,8 +99,8 @@ impl Role {
         self.ending_since.get_or_insert_with(Instant::now);
     }
 
-    /// Its process has ended.
-    pub fn exit(&mut self, status: ExitStatus) {
+    /// Its process has ended; without a status where the system refused to tell it.
+    pub fn exit(&mut self, status: Result<ExitStatus, String>) {
         self.exit = Some(status);
         self.ending_since = Some(Instant::now());
     }
@@ -114,7 +121,7 @@ impl Role {
 
     /// What it does instead of being gone.
     pub fn lingers(&self) -> &'static str {
-        match (self.exit, &self.finished) {
+        match (&self.exit, &self.finished) {
             (Some(_), _) => "left a process outside its group that holds its output open",
             (None, Some(_)) => "finished and did not exit",
             (None, None) => "closed its output and did not exit",
@@ -141,7 +148,10 @@ impl Role {
     /// # Errors
     /// Why it has not succeeded: success is a finished event and exit status 0.
     pub fn verdict(&self) -> Result<(), String> {
-        let exit = self.exit.unwrap_or_default();
+        let exit = match self.exit.as_ref().expect("only who is over is judged") {
+            Ok(status) => status,
+            Err(error) => return Err(format!("ended, and its exit status was lost: {error}")),
+        };
         let before = match (self.ready, &self.finished) {
             (_, Some(_)) if exit.success() => return Ok(()),
             (_, Some(_)) => "after its finished event",
@@ -216,7 +226,7 @@ mod tests {
         let mut role = started();
         role.take(Event::Finished(WorkerReport::default())).unwrap();
         assert!(role.ending_since().is_some() && !role.is_over());
-        role.exit(ExitStatus::from_raw(0));
+        role.exit(Ok(ExitStatus::from_raw(0)));
         assert_eq!(
             role.lingers(),
             "left a process outside its group that holds its output open"
@@ -230,27 +240,34 @@ mod tests {
     #[test]
     fn every_other_end_has_a_reason() {
         let mut role = started();
-        role.exit(ExitStatus::from_raw(0));
+        role.exit(Ok(ExitStatus::from_raw(0)));
         assert_eq!(
             role.verdict().unwrap_err(),
             "ended with exit status: 0 without a finished event"
         );
-        role.exit(ExitStatus::from_raw(9));
+        role.exit(Ok(ExitStatus::from_raw(9)));
         assert_eq!(
             role.verdict().unwrap_err(),
             "ended with signal: 9 (SIGKILL) (out of memory?) without a finished event"
         );
         role.take(Event::Finished(WorkerReport::default())).unwrap();
-        role.exit(ExitStatus::from_raw(1 << 8));
+        role.exit(Ok(ExitStatus::from_raw(1 << 8)));
         assert_eq!(
             role.verdict().unwrap_err(),
             "ended with exit status: 1 after its finished event"
         );
         let mut early = Role::new(&settings(), 1);
-        early.exit(ExitStatus::from_raw(3 << 8));
+        early.exit(Ok(ExitStatus::from_raw(3 << 8)));
         assert_eq!(
             early.verdict().unwrap_err(),
             "ended with exit status: 3 before it was ready"
+        );
+        let mut lost = started();
+        lost.take(Event::Finished(WorkerReport::default())).unwrap();
+        lost.exit(Err("no child processes".to_owned()));
+        assert_eq!(
+            lost.verdict().unwrap_err(),
+            "ended, and its exit status was lost: no child processes"
         );
     }
 
@@ -275,6 +292,26 @@ mod tests {
         role.take(Event::Step(StepWindow::default())).unwrap();
         let surplus = role.take(Event::Step(StepWindow::default())).unwrap_err();
         assert_eq!(surplus, "sent more steps or replicas than it was asked for");
+    }
+
+    #[test]
+    fn replicas_that_do_not_exist_are_refused() {
+        let window = StepWindow {
+            replica: 1,
+            ..StepWindow::default()
+        };
+        let report = ReplicaReport {
+            replica: usize::MAX,
+            ..ReplicaReport::default()
+        };
+        assert_eq!(
+            started().take(Event::Step(window)).unwrap_err(),
+            "told of replica 1, which it does not have"
+        );
+        assert_eq!(
+            started().take(Event::Replica(report)).unwrap_err(),
+            format!("told of replica {}, which it does not have", usize::MAX)
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::machine::Machine;
 use crate::protocol::DeviceJob;
 use crate::spec::settings::Settings;
 use crate::terms::{DeviceKind, InputSource, Pipelines, Placement, Topology};
+use crate::units::counted;
 use std::path::{Path, PathBuf};
 
 /// The devices of one cell on one machine.
@@ -110,15 +111,11 @@ fn too_few_cores(settings: &Settings, replicas: usize, machine: &Machine) -> Str
     format!(
         "needs {} for {} of {}; this machine has {}: \
          set devices.oversubscribe = true to run it anyway, marked",
-        counted(replicas * threads, "core"),
-        counted(replicas, "CPU device"),
-        counted(threads, "thread"),
+        counted((replicas * threads) as u64, "core"),
+        counted(replicas as u64, "CPU device"),
+        counted(threads as u64, "thread"),
         machine.cores_text(),
     )
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Threads that can run at the same time: those of the replicas, and those that decode and distort

@@ -3,9 +3,10 @@
 
 use super::TableError;
 use super::csv::{line, line_error};
+use super::replace::replace_with;
 use ::csv::{ByteRecord, ReaderBuilder};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -142,23 +143,15 @@ impl AppendFile {
     /// Rewrites the file with `missing` columns behind the present ones, and opens the new file. The old
     /// one stays in place until the new one is whole on the disk.
     pub fn add_columns(&mut self, missing: &[&str]) -> Result<(), TableError> {
-        let name = self
-            .path
-            .file_name()
-            .expect("a table has a file name")
-            .to_string_lossy();
-        let temporary = self.path.with_file_name(format!(".{name}.new"));
-        self.copy_with_columns(&temporary, missing)?;
-        fs::rename(&temporary, &self.path).map_err(TableError::io("replace", &self.path))?;
+        replace_with(&self.path, |new| self.copy_with_columns(new, missing))?;
         *self = Self::open(&self.path)?;
         Ok(())
     }
 
-    fn copy_with_columns(&self, to: &Path, missing: &[&str]) -> Result<(), TableError> {
-        let failed = || TableError::io("rewrite for new columns", to);
+    fn copy_with_columns(&self, to: &mut impl Write, missing: &[&str]) -> Result<(), TableError> {
+        let failed = || TableError::io("rewrite for new columns", &self.path);
         let source = File::open(&self.path).map_err(TableError::io("read", &self.path))?;
         let mut reader = ReaderBuilder::new().has_headers(false).from_reader(source);
-        let mut writer = BufWriter::new(File::create(to).map_err(failed())?);
         let mut record = ByteRecord::new();
         let mut added: &[&str] = missing;
         let empty = vec![""; missing.len()];
@@ -169,14 +162,10 @@ impl AppendFile {
             let fields = record
                 .iter()
                 .chain(added.iter().map(|field| field.as_bytes()));
-            writer.write_all(&line(fields)).map_err(failed())?;
+            to.write_all(&line(fields)).map_err(failed())?;
             added = &empty;
         }
-        let file = writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .map_err(failed())?;
-        file.sync_all().map_err(failed())
+        Ok(())
     }
 }
 

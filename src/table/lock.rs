@@ -31,9 +31,10 @@ impl FolderLock {
     }
 }
 
-/// The only one who measures on this machine, until it is dropped: two at a time disturb each other.
+/// A claim on this machine until it is dropped: to measure alone, since two at a time disturb each
+/// other, or beside others.
 #[derive(Debug)]
-pub struct MachineLock(#[expect(dead_code, reason = "held, not read")] Held);
+pub struct MachineLock(#[expect(dead_code, reason = "held, not read")] Option<Held>);
 
 /// A locked file.
 #[derive(Debug)]
@@ -58,7 +59,29 @@ impl MachineLock {
         let file = open_shared(path).map_err(TableError::io_with(OPENING, path, advice))?;
         let advice = "wait until it is done, or measure beside it with --share-machine, \
                       which marks the rows";
-        lock(file, path, "this machine".to_owned(), purpose, advice).map(Self)
+        let held = lock(file, path, "this machine".to_owned(), purpose, advice)?;
+        Ok(Self(Some(held)))
+    }
+
+    /// Measures beside others. Whoever wants the machine for itself later is refused until the last
+    /// sharer is done, and told of the newest one. While somebody has it for itself, or where the lock
+    /// cannot be opened, there is no claim and others are not told.
+    ///
+    /// # Errors
+    /// A lock that can be opened but not taken or written.
+    pub fn share(path: &Path, purpose: &str) -> Result<Self, TableError> {
+        let Ok(mut file) = open_shared(path) else {
+            return Ok(Self(None));
+        };
+        match file.try_lock_shared() {
+            Ok(()) => {
+                sign(&mut file, &format!("{purpose} beside others"))
+                    .map_err(TableError::io("write the lock", path))?;
+                Ok(Self(Some(Held(file))))
+            }
+            Err(TryLockError::WouldBlock) => Ok(Self(None)),
+            Err(TryLockError::Error(error)) => Err(TableError::io("lock", path)(error)),
+        }
     }
 }
 
@@ -150,6 +173,35 @@ mod tests {
         assert!(message.ends_with("which marks the rows"), "{message}");
         drop(first);
         MachineLock::acquire(&path, "smoke").unwrap();
+    }
+
+    #[test]
+    fn sharers_do_not_exclude_each_other_but_one_who_measures_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("machine.lock");
+        let first = MachineLock::share(&path, "cifar_scaling").unwrap();
+        let second = MachineLock::share(&path, "zoo").unwrap();
+        drop(first);
+        let message = MachineLock::acquire(&path, "smoke")
+            .unwrap_err()
+            .to_string();
+        let expected = format!(
+            "this machine is in use by process {}, which measures zoo beside others since 20",
+            std::process::id()
+        );
+        assert!(message.starts_with(&expected), "{message}");
+        drop(second);
+        let alone = MachineLock::acquire(&path, "smoke").unwrap();
+        drop(MachineLock::share(&path, "zoo").unwrap());
+        let message = MachineLock::acquire(&path, "b").unwrap_err().to_string();
+        assert!(message.contains("measures smoke since"), "{message}");
+        drop(alone);
+    }
+
+    #[test]
+    fn who_shares_needs_no_lock_that_can_be_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        MachineLock::share(&folder.path().join("none/lock"), "a").unwrap();
     }
 
     #[test]

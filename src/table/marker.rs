@@ -2,9 +2,10 @@
 //! a checkout without one has rows of others only, and starts a run of its own.
 
 use super::TableError;
+use super::replace::replace_file;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// One run: its number in the folder, and a token that no other checkout's run of that number has.
@@ -52,14 +53,8 @@ impl Marker {
 
     /// Puts the marker into the folder, all of it or none.
     pub fn write(&self, folder: &Path) -> Result<(), TableError> {
-        let (path, temporary) = (folder.join(".run"), folder.join(".run.new"));
-        let write = || -> std::io::Result<()> {
-            let mut file = fs::File::create(&temporary)?;
-            writeln!(file, "run {}\ntoken {}", self.run, self.token)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(TableError::io("write the run marker", &path))
+        let text = format!("run {}\ntoken {}\n", self.run, self.token);
+        replace_file(&folder.join(".run"), text.as_bytes())
     }
 }
 

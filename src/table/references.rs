@@ -19,7 +19,9 @@ pub struct Reference {
     pub ratio: Option<f64>,
 }
 
-/// References of each cell id, by run and machine. Only rows whose figures count are looked at; a
+/// References of each cell id, by run and machine. Only rows whose figures count are looked at, so
+/// callers derive which rows are stale first, folder by folder
+/// ([`mark_superseded`](super::stale::mark_superseded)): rows as they are read carry no such mark. A
 /// cell that no other run completed has no entry.
 pub fn references<'a>(
     present: impl IntoIterator<Item = &'a RepeatRow>,

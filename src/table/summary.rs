@@ -1,7 +1,7 @@
 //! `summary.csv`: derived from the rows, and rewritten as a whole.
 
 use super::TableError;
-use std::fs;
+use super::replace::replace_file;
 use std::path::Path;
 
 /// Replaces the file by `rows`, all of which have the same columns in the same order.
@@ -25,14 +25,13 @@ pub fn write_summary(path: &Path, rows: &[Vec<(String, String)>]) -> Result<(), 
     });
     written.expect("rows of equal length can be written to memory");
     let text = writer.into_inner().expect("memory can be flushed");
-    let new = path.with_extension("csv.new");
-    fs::write(&new, text).map_err(TableError::io("write", &new))?;
-    fs::rename(&new, path).map_err(TableError::io("replace", path))
+    replace_file(path, &text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_summary_is_replaced_as_a_whole() {

@@ -6,7 +6,7 @@ use super::input::{self, Input};
 use super::model::{self, Model};
 use super::parameters::Parameters;
 use super::step_loop::{Seen, StepLoop};
-use crate::protocol::{DeviceJob, Job, ReplicaReport, StepWindow};
+use crate::protocol::{DeviceJob, Job, ReplicaReport, StepWindow, cpu_list};
 use crate::terms::{Convolution, Topology};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
@@ -131,7 +131,7 @@ impl Built {
                 convolution: steps.model.convolution(),
                 measured_from,
                 measured_until,
-                report: evidence(steps.replica, cores, &seen, parameter_digest),
+                report: evidence(steps.replica, &cores, &seen, parameter_digest),
                 windows: seen.windows,
             })
         })
@@ -140,14 +140,14 @@ impl Built {
 
 fn evidence(
     replica: usize,
-    cores: Vec<usize>,
+    cores: &[usize],
     seen: &Seen,
     parameter_digest: Option<String>,
 ) -> ReplicaReport {
     ReplicaReport {
         replica,
         examples: seen.examples,
-        cores,
+        cores: cpu_list(cores),
         first_loss: seen.first_loss,
         last_loss: seen.last_loss,
         input_checksum: seen.label_sum,

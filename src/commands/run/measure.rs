@@ -30,7 +30,7 @@ impl Campaign<'_> {
         let mut ending = Ending::Done;
         for task in &self.schedule.tasks {
             let before = Before::now(self.shared_machine);
-            let Ok(result) = self.one(task, journal.run(), &mut progress) else {
+            let Ok(result) = self.one(task, &mut progress) else {
                 progress.say(
                     "interrupted: the rows so far are safe, and the next call goes on from here",
                 );
@@ -41,7 +41,7 @@ impl Campaign<'_> {
                 ending = Ending::WrongCells;
             }
             let cell = self.schedule.runs(task);
-            let row = record::tried(self.prepared, cell, task, journal.run(), before, &result);
+            let row = record::tried(self.prepared, cell, task, before, &result);
             journal.append(&row, &record::samples(&row.key, &result))?;
             progress.finish(&result);
         }
@@ -49,16 +49,11 @@ impl Campaign<'_> {
         Ok(ending)
     }
 
-    fn one(
-        &mut self,
-        task: &Task,
-        run: u32,
-        progress: &mut Progress,
-    ) -> Result<RepeatResult, Interrupted> {
+    fn one(&mut self, task: &Task, progress: &mut Progress) -> Result<RepeatResult, Interrupted> {
         let (cell, runs) = self.schedule.runs(task);
         let steps = runs.settings.warmup_steps + runs.settings.steps;
         progress.begin(task.block, &cell.label, steps);
-        let log = format!("run{run}.{}.{}", cell.id, task.repeat);
+        let log = format!("run{}.{}.{}", task.run, cell.id, task.repeat);
         let request = RepeatRequest {
             settings: &runs.settings,
             slots: &runs.slots,

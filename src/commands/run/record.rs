@@ -5,11 +5,10 @@ use crate::commands::prepare::{Prepared, Runs};
 use crate::launch::RepeatResult;
 use crate::machine::load_average;
 use crate::plan::Cell;
+use crate::table::replace::replace_file;
 use crate::table::{Journal, Key, Provenance, RepeatRow, Resolved, SampleRow};
 use crate::terms::{Mark, Outcome};
-use anyhow::{Context, Result};
-use std::fs;
-use std::path::Path;
+use anyhow::Result;
 
 /// Writes `experiment.toml`, `plan.toml` and `machine.toml`: what `xrun plot` and a reader need
 /// beside the rows.
@@ -21,28 +20,10 @@ pub fn describe(prepared: &Prepared, journal: &Journal) -> Result<()> {
         prepared.git_revision,
         prepared.machine.to_toml()
     );
-    write(
-        &prepared.folder.join("experiment.toml"),
-        &prepared.experiment.to_toml(),
-    )?;
-    write(
-        &prepared.folder.join("plan.toml"),
-        &prepared.plan.to_toml(&prepared.experiment),
-    )?;
-    write(&prepared.folder.join("machine.toml"), &machine)
-}
-
-/// Replaces a file as a whole, or leaves it as it was.
-pub fn write(path: &Path, text: &str) -> Result<()> {
-    let new = path.with_file_name(format!(
-        ".{}.new",
-        path.file_name().unwrap_or_default().display()
-    ));
-    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    written.with_context(|| format!("writing {}", path.display()))
+    let write = |name: &str, text: &str| replace_file(&prepared.folder.join(name), text.as_bytes());
+    write("experiment.toml", &prepared.experiment.to_toml())?;
+    write("plan.toml", &prepared.plan.to_toml(&prepared.experiment))?;
+    Ok(write("machine.toml", &machine)?)
 }
 
 /// The row of a repeat that was tried.
@@ -50,7 +31,6 @@ pub fn tried(
     prepared: &Prepared,
     (cell, runs): (&Cell, &Runs),
     task: &Task,
-    run: u32,
     before: Before,
     result: &RepeatResult,
 ) -> RepeatRow {
@@ -63,7 +43,7 @@ pub fn tried(
     }
     RepeatRow {
         key: Key {
-            run,
+            run: task.run,
             cell: cell.id.0.clone(),
             repeat: task.repeat,
         },

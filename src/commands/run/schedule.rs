@@ -27,6 +27,7 @@ pub struct Schedule<'a> {
 /// One repeat to be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
+    pub run: u32,
     /// Index into the cells of the schedule.
     pub cell: usize,
     pub block: u32,
@@ -49,7 +50,7 @@ impl<'a> Schedule<'a> {
             mode(arguments),
             arguments.add_repeats,
         );
-        let tasks = order(&prepared.plan, &places, &decisions);
+        let tasks = order(&prepared.plan, &places, &decisions, journal.run());
         Self {
             skips: decisions.iter().filter_map(skip).collect(),
             reasons: group_by_reason(&decisions),
@@ -202,7 +203,7 @@ fn mode(arguments: &RunArgs) -> Mode {
 
 /// Block by block, within a block as the whole plan is shuffled. `places` are those of the chosen
 /// cells in the plan.
-fn order(plan: &Plan, places: &[usize], decisions: &[Decision]) -> Vec<Task> {
+fn order(plan: &Plan, places: &[usize], decisions: &[Decision], run: u32) -> Vec<Task> {
     let mut positions: HashMap<u32, Vec<u32>> = HashMap::new();
     let task = |decision: &Decision| match decision.action {
         Action::Measure { repeat } => {
@@ -211,6 +212,7 @@ fn order(plan: &Plan, places: &[usize], decisions: &[Decision]) -> Vec<Task> {
                 .or_insert_with(|| positions_of(plan, decision.block));
             let position = of_block[places[decision.wanted]];
             Some(Task {
+                run,
                 cell: decision.wanted,
                 block: decision.block,
                 position,

@@ -34,15 +34,16 @@ fn work_that_was_not_done_is_found() {
         ("rank 0 replica 1 did not report once", |w| {
             w.replicas.truncate(1)
         }),
-        ("rank 0 replica 0 ran on cores [] instead of [0]", |w| {
+        (r#"rank 0 replica 0 ran on cores "" instead of "0""#, |w| {
             w.replicas[0].cores.clear()
         }),
-        ("rank 0 replica 1 ran on cores [0] instead of [1]", |w| {
-            w.replicas[1].cores = vec![0]
+        (r#"rank 0 replica 1 ran on cores "0" instead of "1""#, |w| {
+            w.replicas[1].cores = "0".to_owned()
         }),
-        ("rank 0 replica 0 ran on cores [0, 1] instead of [0]", |w| {
-            w.replicas[0].cores.push(1)
-        }),
+        (
+            r#"rank 0 replica 0 ran on cores "0-1" instead of "0""#,
+            |w| w.replicas[0].cores += "-1",
+        ),
     ];
     for (reason, lie) in lies {
         assert_eq!(verdict(lie), reason);
@@ -51,7 +52,7 @@ fn work_that_was_not_done_is_found() {
 
 #[test]
 fn times_that_do_not_hold_together_are_found() {
-    let lies: [Lie<WorkerResult>; 10] = [
+    let lies: [Lie<WorkerResult>; 11] = [
         ("rank 0 claims 0 s for its steps", |w| {
             w.report.elapsed_seconds = 0.0
         }),
@@ -90,6 +91,10 @@ fn times_that_do_not_hold_together_are_found() {
         ("rank 0 replica 1 sent step 3 where step 2 was due", |w| {
             _ = w.windows.remove(6)
         }),
+        (
+            "rank 0 replica 0 claims 18446744073709551615 steps from step 3 on",
+            |w| w.windows[3].steps = u64::MAX,
+        ),
     ];
     for (reason, lie) in lies {
         assert_eq!(verdict(lie), reason);

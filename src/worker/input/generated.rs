@@ -3,14 +3,18 @@
 
 use super::cifar10_file::{CHANNELS, CLASSES, FILES, IMAGE_BYTES, RECORD_BYTES, SIDE};
 use super::random::{Draws, Use};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Version of the content. Whoever changes a byte of what is written raises it.
 const VERSION: u32 = 1;
 const RECORDS_PER_FILE: usize = 2_000;
+const FILE_BYTES: usize = RECORDS_PER_FILE * RECORD_BYTES;
+/// Nobody writes for so long: a second is usual.
+const ABANDONED: Duration = Duration::from_secs(600);
 /// Side of the squares of one colour of which a class template is made.
 const SQUARE: usize = 8;
 /// Bounds of a template's values. The noise on them is -64 to 63, so that the sum stays within a byte.
@@ -22,14 +26,52 @@ type Template = [u8; IMAGE_BYTES];
 /// The folder below `cache` with the generated files for `seed`: 31 MB, equal on every machine.
 ///
 /// Processes may call this at once: each writes a folder of its own, and the first to rename it wins.
+///
+/// # Errors
+/// The folder cannot be written, or holds files of another length than were written.
 pub fn folder(cache: &Path, seed: u64) -> Result<PathBuf> {
     let folder = cache.join(format!("generated-v{VERSION}-seed{seed}"));
     if folder.is_dir() {
-        return Ok(folder);
+        return check(&folder).map(|()| folder);
     }
+    drop_abandoned(cache);
     write_and_rename(cache, &folder, seed)
         .with_context(|| format!("cannot write generated input to {}", folder.display()))?;
     Ok(folder)
+}
+
+/// Refuses files of another length than those that were written: a disk may have been full, or a copy
+/// of the cache may not be whole.
+fn check(folder: &Path) -> Result<()> {
+    for path in FILES.map(|name| folder.join(name)) {
+        let length = fs::metadata(&path).map(|file| file.len());
+        ensure!(
+            length.is_ok_and(|length| length == FILE_BYTES as u64),
+            "{} is not what was generated: delete {}, which is then written anew",
+            path.display(),
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+/// Removes what workers that were killed while they wrote have left in the cache.
+fn drop_abandoned(cache: &Path) {
+    let entries = fs::read_dir(cache).into_iter().flatten().flatten();
+    for entry in entries.filter(is_abandoned) {
+        // Another worker may have been faster; it may as well stay.
+        let _ = fs::remove_dir_all(entry.path());
+    }
+}
+
+fn is_abandoned(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let modified = entry.metadata().and_then(|folder| folder.modified());
+    let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+    let name = name.to_string_lossy();
+    name.starts_with("generated-v")
+        && name.ends_with(".tmp")
+        && age.is_some_and(|age| age > ABANDONED)
 }
 
 fn write_and_rename(cache: &Path, folder: &Path, seed: u64) -> Result<()> {
@@ -49,7 +91,7 @@ fn write_files(folder: &Path, seed: u64) -> Result<()> {
     fs::create_dir_all(folder)?;
     let templates: Vec<Template> = (0..CLASSES).map(|class| template(seed, class)).collect();
     for (file, name) in FILES.iter().enumerate() {
-        let mut bytes = Vec::with_capacity(RECORDS_PER_FILE * RECORD_BYTES);
+        let mut bytes = Vec::with_capacity(FILE_BYTES);
         for record in file * RECORDS_PER_FILE..(file + 1) * RECORDS_PER_FILE {
             append_record(seed, record, &templates, &mut bytes);
         }
@@ -131,6 +173,44 @@ mod tests {
         fs::write(&marker, "").unwrap();
         assert_eq!(super::folder(cache.path(), 1).unwrap(), folder);
         assert!(marker.exists());
+    }
+
+    #[test]
+    fn a_damaged_cache_is_named_with_what_to_do_about_it() {
+        let cache = tempfile::tempdir().unwrap();
+        let folder = folder(cache.path(), 1).unwrap();
+        let damaged = folder.join(FILES[1]);
+        fs::write(&damaged, [0; RECORD_BYTES]).unwrap();
+        let expected = format!(
+            "{} is not what was generated: delete {}, which is then written anew",
+            damaged.display(),
+            folder.display()
+        );
+        let refused = || super::folder(cache.path(), 1).unwrap_err().to_string();
+        assert_eq!(refused(), expected);
+        fs::remove_file(&damaged).unwrap();
+        assert_eq!(refused(), expected);
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(super::folder(cache.path(), 1).unwrap(), folder);
+    }
+
+    #[test]
+    fn only_what_was_abandoned_long_ago_is_removed() {
+        let cache = tempfile::tempdir().unwrap();
+        let make = |name: &str, age: Duration| {
+            let folder = cache.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(FILES[0]), "half").unwrap();
+            let then = std::time::SystemTime::now() - age;
+            fs::File::open(&folder).unwrap().set_modified(then).unwrap();
+        };
+        make("generated-v1-seed1.7-ThreadId(1).tmp", 2 * ABANDONED);
+        make("generated-v1-seed1.8-ThreadId(1).tmp", Duration::ZERO);
+        make("mine.tmp", 2 * ABANDONED);
+        folder(cache.path(), 1).unwrap();
+        let there = |name: &str| cache.path().join(name).exists();
+        assert!(!there("generated-v1-seed1.7-ThreadId(1).tmp"));
+        assert!(there("generated-v1-seed1.8-ThreadId(1).tmp") && there("mine.tmp"));
     }
 
     #[test]
