@@ -15,7 +15,7 @@ pub mod wording;
 #[cfg(test)]
 pub(crate) mod sample_rows;
 
-pub use absent::absent;
+pub use absent::{absent, by_reason};
 pub use bottleneck::{Cause, Explanation, Verdict, explain};
 pub use estimate::Estimate;
 pub use scaling::{Convention, MixedConventions, Series, View, arrange};

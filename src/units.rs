@@ -76,14 +76,21 @@ pub fn significant(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// `1 core`, `2 cores`.
+/// A number of things in words: `1 replica`, `8 replicas`.
 pub fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_one_thing_is_singular() {
+        let said = [0, 1, 2].map(|count| counted(count, "replica"));
+        assert_eq!(said, ["0 replicas", "1 replica", "2 replicas"]);
+    }
 
     #[test]
     fn quantities_read_as_a_person_would_say_them() {

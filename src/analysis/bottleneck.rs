@@ -10,8 +10,8 @@ mod loss;
 
 use crate::analysis::scaling::{Series, View};
 use crate::analysis::summary::CellSummary;
-use crate::analysis::wording::count;
 use crate::terms::Mark;
+use crate::units::counted;
 use std::fmt;
 
 /// What bounds the throughput of a cell.
@@ -89,9 +89,11 @@ fn judge(view: &View, series: &Series) -> Verdict {
         return unmeasured(series);
     };
     let (cause, because) = diagnosis::diagnose(view, series, cell);
-    let (cause, limit) = match limits::core_limit(series, cell) {
-        Some(limit) => (Cause::Cores, Some(limit)),
-        None => (cause, None),
+    let limit = limits::core_limit(series, cell);
+    let cause = match (cause, &limit) {
+        // A replica that computes all the time needs cores for another one. What it waits for does not.
+        (Cause::Compute, Some(_)) => Cause::Cores,
+        _ => cause,
     };
     let clauses = [
         Some(because),
@@ -149,7 +151,7 @@ fn unmeasured(series: &Series) -> Verdict {
 }
 
 fn replicas(cell: &CellSummary) -> String {
-    count(cell.replicas as usize, "replica")
+    counted(u64::from(cell.replicas), "replica")
 }
 
 #[cfg(test)]

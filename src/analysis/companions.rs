@@ -7,8 +7,9 @@ use crate::analysis::summary::{CellSummary, Summary};
 pub struct Companions<'a>(pub &'a Summary);
 
 impl<'a> Companions<'a> {
-    /// The null model behind the same input. Its throughput is a ceiling of the full cell. Host
-    /// pipelines share the host, so that fewer replicas serve too; the nearest number is taken.
+    /// The null model behind the same input, with the same batch on the same devices. Its throughput is
+    /// a ceiling of the full cell. Host pipelines share the host, so that fewer replicas serve too; the
+    /// nearest number is taken.
     pub fn pipeline_only(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
         if is(cell, "model.name", "none") {
             return None;
@@ -17,11 +18,11 @@ impl<'a> Companions<'a> {
         self.measured()
             .filter(|other| is(other, "model.name", "none"))
             .filter(|other| other.replicas == cell.replicas || !on_device)
-            .filter(|other| agree(cell, other, |key| key.starts_with("input.")))
+            .filter(|other| agree(cell, other, feeds))
             .min_by_key(|other| other.replicas.abs_diff(cell.replicas))
     }
 
-    /// The same cell with one resident batch: nothing to wait for.
+    /// The same cell with one resident batch: nothing to wait for. Only input and measuring differ.
     pub fn resident(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
         self.same_but_input(cell)
             .find(|other| is(other, "input.source", "resident"))
@@ -65,6 +66,16 @@ impl<'a> Companions<'a> {
         self.measured()
             .filter(move |other| other.cell != cell.cell && other.replicas == cell.replicas)
             .filter(move |other| agree(cell, other, compared))
+    }
+}
+
+/// Whether a setting matters to an input pipeline behind which nothing is trained. How many replicas it
+/// serves is compared apart, and where parameters live is nothing to a model without any.
+fn feeds(key: &str) -> bool {
+    match key {
+        "model.local_batch" | "model.global_batch" => true,
+        "devices.per_worker" | "devices.parameters" => false,
+        _ => key.starts_with("input.") || key.starts_with("devices."),
     }
 }
 
@@ -117,6 +128,37 @@ mod tests {
         );
         assert_eq!(label(find.best_single()).unwrap(), "1 device, no input");
         assert_eq!(label(find.fastest()).unwrap(), "2 devices, no input");
+    }
+
+    #[test]
+    fn a_companion_has_the_same_batch_and_devices_but_its_own_number_of_steps() {
+        let alone = || RowBuilder::pipeline_only(7000.0);
+        let finds = |alone: RowBuilder| {
+            let mut rows = RowBuilder::cifar10(2).set("measure.steps", "10").repeats(1);
+            rows.extend(alone.repeats(1));
+            let summary = Summary::of(&rows);
+            let find = Companions(&summary);
+            find.pipeline_only(&summary.cells[0]).is_some()
+        };
+        assert!(finds(alone()));
+        assert!(finds(alone().set("measure.steps", "2000")));
+        assert!(!finds(alone().set("model.local_batch", "32")));
+        assert!(!finds(alone().set("devices.threads", "2")));
+        assert!(!finds(alone().set("input.threads", "2")));
+    }
+
+    #[test]
+    fn without_input_only_input_and_measuring_may_differ() {
+        let finds = |key: &str| {
+            let mut rows = RowBuilder::cifar10(2).repeats(1);
+            let resident = RowBuilder::cifar10(2).input("no input");
+            rows.extend(resident.set(key, "7").repeats(1));
+            let summary = Summary::of(&rows);
+            Companions(&summary).resident(&summary.cells[0]).is_some()
+        };
+        assert!(finds("measure.steps") && finds("input.threads"));
+        assert!(!finds("model.local_batch") && !finds("devices.threads"));
+        assert!(!finds("cluster.topology"));
     }
 
     #[test]

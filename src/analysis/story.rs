@@ -103,7 +103,7 @@ impl Story {
     }
 
     /// The charts that the file names, or the default ones: everything over replicas where they
-    /// vary, else over the first axis.
+    /// vary, else over the first axis, along which efficiency means nothing.
     pub fn charts(&self) -> Vec<ChartStory> {
         if !self.charts.is_empty() {
             return self.charts.clone();
@@ -111,12 +111,13 @@ impl Story {
         let kinds = [
             ChartKind::Scaling,
             ChartKind::Speedup,
+            ChartKind::Efficiency,
             ChartKind::Phases,
             ChartKind::Elapsed,
         ];
-        kinds
-            .into_iter()
-            .map(|kind| self.default_chart(kind))
+        let charts = kinds.into_iter().map(|kind| self.default_chart(kind));
+        charts
+            .filter(|chart| chart.kind != ChartKind::Efficiency || chart.x == "replicas")
             .collect()
     }
 
@@ -174,6 +175,7 @@ mod tests {
         let chart = &story.charts()[0];
         assert_eq!(chart.x, "replicas");
         assert_eq!(chart.series.as_deref(), Some("input"));
+        assert_eq!(story.charts().len(), 5);
     }
 
     #[test]
@@ -184,5 +186,7 @@ mod tests {
         };
         let chart = &story.charts()[0];
         assert_eq!((chart.x.as_str(), &chart.series), ("input.threads", &None));
+        let efficiency = |chart: &ChartStory| chart.kind == ChartKind::Efficiency;
+        assert!(!story.charts().iter().any(efficiency));
     }
 }

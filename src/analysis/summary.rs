@@ -3,7 +3,7 @@
 use crate::analysis::estimate::Estimate;
 use crate::table::{Measured, RepeatRow};
 use crate::terms::{Mark, Outcome, Phase};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every cell of the newest run of a result folder, in the order of first appearance.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,8 +26,11 @@ pub struct CellSummary {
     /// Rows by outcome; stale rows are counted apart.
     pub outcomes: BTreeMap<Outcome, usize>,
     pub stale: usize,
-    /// Distinct reasons of what was not completed, the first line of each.
+    /// Distinct reasons of what was not completed, the newest first; the first line of each.
     pub reasons: Vec<(Outcome, String)>,
+    /// Outcome and reason of the newest repeat of each block that was tried and never completed, the
+    /// newest first.
+    pub lost: Vec<(Outcome, String)>,
     /// Marks of the repeats that the figures rest on.
     pub marks: BTreeMap<Mark, usize>,
     /// None where no repeat was completed.
@@ -44,7 +47,12 @@ pub struct Figures {
 impl Summary {
     /// Summarises the newest run of `rows`.
     pub fn of(rows: &[RepeatRow]) -> Summary {
-        let run = rows.iter().map(|row| row.key.run).max().unwrap_or(0);
+        let newest = rows.iter().map(|row| row.key.run).max().unwrap_or(0);
+        Summary::of_run(rows, newest)
+    }
+
+    /// Summarises one run of `rows`; it has no cells where none of them is of that run.
+    pub fn of_run(rows: &[RepeatRow], run: u32) -> Summary {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         let mut groups: Vec<Vec<&RepeatRow>> = Vec::new();
         for row in rows.iter().filter(|row| row.key.run == run) {
@@ -67,16 +75,22 @@ impl Summary {
 }
 
 impl CellSummary {
-    /// `rows` are those of one cell in one run, at least one.
+    /// `rows` are those of one cell in one run, at least one. The newest of them names the cell.
     fn of(rows: &[&RepeatRow]) -> CellSummary {
-        let shown = rows.iter().max_by_key(|row| row.label.len());
-        let shown = shown.expect("a group of rows has at least one");
+        let rows = newest_first(rows);
+        let shown = rows.first().expect("a group of rows has at least one");
         let (stale, fresh): (Vec<_>, Vec<_>) = rows
             .iter()
             .copied()
             .partition(|row: &&RepeatRow| row.marks.contains(&Mark::Stale));
-        let repeats = completed(&fresh);
-        let resolved = repeats.first().map_or(&shown.resolved, |row| &row.resolved);
+        let mut repeats: Vec<_> = fresh
+            .iter()
+            .copied()
+            .filter(|row| is_measured(row))
+            .collect();
+        // The later of two values of a block is the one that is compared.
+        repeats.reverse();
+        let resolved = repeats.last().map_or(&shown.resolved, |row| &row.resolved);
         let mut marks = BTreeMap::new();
         for mark in repeats.iter().flat_map(|row| &row.marks) {
             *marks.entry(*mark).or_default() += 1;
@@ -95,6 +109,7 @@ impl CellSummary {
             outcomes: count_outcomes(&fresh),
             stale: stale.len(),
             reasons: reasons(&fresh),
+            lost: lost(&fresh),
             marks,
             figures: Figures::of(&repeats),
         }
@@ -117,10 +132,16 @@ impl CellSummary {
     }
 }
 
-/// Fresh rows whose measurements count, one a repeat.
-fn completed<'a>(fresh: &[&'a RepeatRow]) -> Vec<&'a RepeatRow> {
-    let counts = |row: &&&RepeatRow| row.outcome == Outcome::Completed && row.measured.is_some();
-    fresh.iter().filter(counts).copied().collect()
+/// Repeats of a cell are numbered as they are measured; of equal numbers the later row is newer.
+fn newest_first<'a>(rows: &[&'a RepeatRow]) -> Vec<&'a RepeatRow> {
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|row| row.key.repeat);
+    rows.reverse();
+    rows
+}
+
+fn is_measured(row: &RepeatRow) -> bool {
+    row.outcome == Outcome::Completed && row.measured.is_some()
 }
 
 /// The replicas that a cell asks for, where nothing resolved them.
@@ -137,16 +158,35 @@ fn count_outcomes(rows: &[&RepeatRow]) -> BTreeMap<Outcome, usize> {
     counts
 }
 
-fn reasons(rows: &[&RepeatRow]) -> Vec<(Outcome, String)> {
+/// Outcome and first line of the reason.
+fn reason(row: &RepeatRow) -> (Outcome, String) {
+    let first_line = row.reason.lines().next().unwrap_or_default();
+    (row.outcome, first_line.to_string())
+}
+
+fn reasons(newest_first: &[&RepeatRow]) -> Vec<(Outcome, String)> {
     let mut reasons = Vec::new();
-    for row in rows.iter().filter(|row| row.outcome != Outcome::Completed) {
-        let first_line = row.reason.lines().next().unwrap_or_default();
-        let reason = (row.outcome, first_line.to_string());
+    let wrong = |row: &&&RepeatRow| row.outcome != Outcome::Completed;
+    for row in newest_first.iter().filter(wrong) {
+        let reason = reason(row);
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
     }
     reasons
+}
+
+/// What became of the blocks without a measured repeat. A skip is recorded in no block.
+fn lost(newest_first: &[&RepeatRow]) -> Vec<(Outcome, String)> {
+    let tried = |row: &&&RepeatRow| row.outcome != Outcome::Skipped;
+    let mut settled: BTreeSet<u32> = newest_first
+        .iter()
+        .filter(|row| is_measured(row))
+        .map(|row| row.block)
+        .collect();
+    let newest = newest_first.iter().filter(tried);
+    let newest = newest.filter(|row| settled.insert(row.block));
+    newest.map(|row| reason(row)).collect()
 }
 
 impl Figures {
@@ -252,6 +292,38 @@ mod tests {
         let figures = cell.figures.as_ref().unwrap();
         assert_eq!(figures.n(), 2);
         assert!((figures.throughput().median - 200.0).abs() < 2.0);
+    }
+
+    #[test]
+    fn a_run_without_rows_has_no_cells() {
+        let rows = RowBuilder::cifar10(1).repeats(2);
+        let of_run = |run| Summary::of_run(&rows, run);
+        assert_eq!((of_run(2).run, of_run(2).cells.len()), (2, 0));
+        assert_eq!(of_run(1), Summary::of(&rows));
+    }
+
+    #[test]
+    fn the_newest_row_names_the_cell_wherever_it_stands() {
+        let mut rows = RowBuilder::cifar10(2).repeats(2);
+        rows[0].label = "a long label that the file had before".into();
+        rows[0].axis_labels.insert("input".into(), "before".into());
+        rows.reverse();
+        let cell = &Summary::of(&rows).cells[0];
+        assert_eq!(cell.label, "2 devices, input on host");
+        assert_eq!(cell.value("input"), Some("input on host"));
+    }
+
+    #[test]
+    fn a_block_that_was_measured_again_is_not_lost() {
+        let mut rows = RowBuilder::cifar10(2).repeats(4);
+        for row in &mut rows[..2] {
+            (row.outcome, row.reason) = (Outcome::Failed, "out of memory".into());
+            row.measured = None;
+        }
+        rows[2].block = 1;
+        let cell = &Summary::of(&rows).cells[0];
+        assert_eq!(cell.lost, [(Outcome::Failed, "out of memory".to_string())]);
+        assert_eq!(cell.count(Outcome::Failed), 2);
     }
 
     #[test]

@@ -27,6 +27,24 @@ pub fn ratio(estimate: &Estimate) -> String {
     interval(estimate, significant)
 }
 
+/// A paired comparison: `1.10 [1.08, 1.12] times as much (n = 6)`, or
+/// `1.10 times as much so far (cannot decide with n = 3)`.
+pub fn times_as_much(ratio_of_two: &Estimate) -> String {
+    format!(
+        "{} times as much{}",
+        ratio(ratio_of_two),
+        settled(ratio_of_two)
+    )
+}
+
+/// What follows a comparison: ` (n = 6)` where it has an interval, else that nothing is decided.
+pub fn settled(comparison: &Estimate) -> String {
+    match comparison.low {
+        Some(_) => format!(" (n = {})", comparison.n),
+        None => format!(" so far (cannot decide with n = {})", comparison.n),
+    }
+}
+
 /// The median, and the interval in brackets where there is one.
 pub fn interval(estimate: &Estimate, print: fn(f64) -> String) -> String {
     match (estimate.low, estimate.high) {
@@ -40,12 +58,6 @@ pub fn interval(estimate: &Estimate, print: fn(f64) -> String) -> String {
         }
         _ => print(estimate.median),
     }
-}
-
-/// `1 replica`, `8 replicas`.
-pub fn count(n: usize, noun: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {noun}{plural}")
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -71,13 +83,17 @@ mod tests {
     }
 
     #[test]
-    fn lists_and_counts_read_as_speech() {
+    fn a_comparison_without_an_interval_is_undecided() {
+        let six = Estimate::of(&[1.0, 1.1, 1.2, 1.2, 1.3, 1.4]).unwrap();
+        let three = Estimate::of(&[1.0, 1.2, 1.4]).unwrap();
+        insta::assert_snapshot!(times_as_much(&six), @"1.20 [1.00, 1.40] times as much (n = 6)");
+        insta::assert_snapshot!(times_as_much(&three), @"1.20 times as much so far (cannot decide with n = 3)");
+    }
+
+    #[test]
+    fn lists_read_as_speech() {
         let items = ["a", "b", "c"].map(String::from);
         assert_eq!(list(&items), "a, b and c");
         assert_eq!(list(&items[..1]), "a");
-        assert_eq!(
-            (count(1, "replica"), count(0, "replica")),
-            ("1 replica".into(), "0 replicas".into())
-        );
     }
 }

@@ -1,36 +1,30 @@
-//! Speedup with efficiency beside it, each series over its own baseline, paired by block.
+//! Speedup, and efficiency in a picture of its own: each series over its own baseline, paired by block.
 
-use crate::analysis::{CellSummary, Story, View, speedup};
+use crate::analysis::{CellSummary, Series, Story, View, speedup};
 use crate::chart::scaling::{lines_of, x_axis, x_label};
 use crate::chart::{Content, Figure, Guide, Panel, XAxis, caption};
 use crate::stats;
+use crate::units::counted;
 
-/// Two panels, speedup and efficiency; only the first where `x` is not what scales.
+/// The figure of speedups.
 pub fn figure(view: &View, story: &Story) -> Figure {
-    let (what, panels) = match view.x == "replicas" {
-        true => (
-            "speedup and efficiency",
-            vec![speedup_panel(view), efficiency_panel(view)],
-        ),
-        false => ("speedup", vec![speedup_panel(view)]),
-    };
-    let title = format!("{}: {what} over {}", story.name, view.x_label());
-    with_panels(view, story, title, panels)
+    let title = format!("{}: speedup over {}", story.name, view.x_label());
+    one_panel(view, story, title, speedup_panel(view))
 }
 
-/// Efficiency alone.
+/// The figure of efficiencies.
 pub fn efficiency_figure(view: &View, story: &Story) -> Figure {
     let title = format!("{}: efficiency over {}", story.name, view.x_label());
-    with_panels(view, story, title, vec![efficiency_panel(view)])
+    one_panel(view, story, title, efficiency_panel(view))
 }
 
-fn with_panels(view: &View, story: &Story, title: String, panels: Vec<Panel>) -> Figure {
+fn one_panel(view: &View, story: &Story, title: String, panel: Panel) -> Figure {
     let mut notes = vec![baselines(view)];
     notes.extend(caption::notes(view));
     Figure {
         title,
         subtitle: caption::subtitle(view, story),
-        panels,
+        panels: vec![panel],
         notes,
     }
 }
@@ -108,10 +102,10 @@ fn ideal(view: &View, line: impl Fn(f64) -> f64) -> Option<Guide> {
 
 /// What speedups refer to, and the best single device.
 fn baselines(view: &View) -> String {
-    let base = match (view.x.as_str(), common_baseline(view)) {
-        ("replicas", Some(1.0)) => "its cell with 1 replica".to_string(),
-        ("replicas", Some(n)) => format!("its cell with {n} replicas"),
-        ("replicas", None) => "its cell with the fewest replicas".to_string(),
+    let within = view.x == "replicas" && view.series.iter().all(owns_baseline);
+    let base = match (within, common_baseline(view)) {
+        (true, Some(n)) => format!("its cell with {}", counted(n as u64, "replica")),
+        (true, None) => "its cell with the fewest replicas".to_string(),
         _ => baseline_labels(view),
     };
     match view.companions().best_single() {
@@ -121,6 +115,14 @@ fn baselines(view: &View) -> String {
         ),
         None => format!("baseline of each series: {base}"),
     }
+}
+
+/// Whether the baseline of a series is one of its own cells.
+fn owns_baseline(series: &Series) -> bool {
+    series.baseline.is_none_or(|base| {
+        let mut own = series.points.iter().map(|point| point.cell);
+        own.any(|cell| cell.cell == base.cell)
+    })
 }
 
 fn baseline_labels(view: &View) -> String {

@@ -87,14 +87,19 @@ fn a_ceiling_far_above_all_points_is_noted_instead() {
 }
 
 #[test]
-fn speedup_stands_beside_efficiency() {
+fn speedup_and_efficiency_are_two_pictures() {
     insta::assert_snapshot!(outline(&figure(&seed_rows(6), ChartKind::Speedup)), @"
-    cifar_scaling: speedup and efficiency over replicas
+    cifar_scaling: speedup over replicas
     test-machine · n = 6 · median, bars: its 95 % interval
     speedup (times the baseline) over replicas (weak scaling: local batch fixed), Numbers([1.0, 2.0, 4.0, 8.0])
       input on device: 1: 1.00 [1.00, 1.00]; 2: 1.92 [1.92, 1.92]; 4: 2.72 [2.72, 2.72]; 8: 2.93 [2.93, 2.93]
       input on host: 1: 1.00 [1.00, 1.00]; 2: 1.09 [1.09, 1.09]; 4: 1.10 [1.10, 1.10]; 8: 1.10 [1.10, 1.10]
       ideal (Dashed): 1: 1.0; 2: 2.0; 4: 4.0; 8: 8.0
+    note: baseline of each series: its cell with 1 replica · best single device: 1 device, input on host
+    ");
+    insta::assert_snapshot!(outline(&figure(&seed_rows(6), ChartKind::Efficiency)), @"
+    cifar_scaling: efficiency over replicas
+    test-machine · n = 6 · median, bars: its 95 % interval
     efficiency (%) over replicas (weak scaling: local batch fixed), Numbers([1.0, 2.0, 4.0, 8.0])
       input on device: 1: 100.00 [100.00, 100.00]; 2: 96.05 [96.05, 96.05]; 4: 68.10 [68.10, 68.10]; 8: 36.61 [36.61, 36.61]
       input on host: 1: 100.00 [100.00, 100.00]; 2: 54.52 [54.52, 54.52]; 4: 27.52 [27.52, 27.52]; 8: 13.75 [13.75, 13.75]
@@ -116,6 +121,17 @@ fn over_words_only_speedup_is_drawn_and_its_baseline_is_named() {
       : 0: 1.00 [1.00, 1.00]; 1: 1.00 [1.00, 1.00]
     note: baseline of each series: 1 device, input on host · best single device: 1 device, no input
     "#);
+}
+
+#[test]
+fn a_baseline_of_another_series_is_named() {
+    let mut spec = chart(ChartKind::Speedup);
+    spec.baseline = vec![
+        ("devices.per_worker".into(), "1".into()),
+        ("input".into(), "input on host".into()),
+    ];
+    let figure = build(&Summary::of(&seed_rows(6)), &cifar_story(), &spec).unwrap();
+    insta::assert_snapshot!(figure.notes.join("\n"), @"baseline of each series: 1 device, input on host · best single device: 1 device, input on host");
 }
 
 #[test]

@@ -6,11 +6,15 @@ mod document;
 use super::Ending;
 use super::estimate::Estimate;
 use super::prepare::Prepared;
+use super::report::grid::{Column, Grid};
+use super::report::write_wrapped;
+use crate::analysis::by_reason;
 use crate::cli::PlanArgs;
 use crate::plan::Plan;
 use crate::spec::settings::{SettingId, Value};
 use crate::spec::{Axis, Experiment, Source};
 use crate::table::read_repeats;
+use crate::units::counted;
 use anyhow::Result;
 use std::io::{BufWriter, Write};
 
@@ -104,8 +108,8 @@ impl PlanView<'_> {
         write!(
             out,
             "\n{} in {}",
-            counted(cells, "cell"),
-            counted(repeats as usize, "block")
+            counted(cells as u64, "cell"),
+            counted(repeats.into(), "block")
         )?;
         let counts = [
             (skipped, "skipped"),
@@ -116,39 +120,43 @@ impl PlanView<'_> {
             write!(out, ", {count} {what}")?;
         }
         let launches = (cells - skipped) as u64 * u64::from(repeats);
-        writeln!(out, ": {} to run\n", counted(launches as usize, "repeat"))?;
+        writeln!(out, ": {} to run\n", counted(launches, "repeat"))?;
         Ok(())
     }
 
     /// The cells in the order of the first block. Columns are what the experiment varies.
     fn cells(&self, out: &mut dyn Write) -> Result<()> {
-        let columns = self.varied();
-        let header = ["block 1", "cell", "label"].into_iter().map(String::from);
-        let names = columns.iter().map(|id| id.key().to_owned());
-        let mut rows = vec![header.chain(names).collect::<Vec<_>>()];
+        let varied = self.varied();
+        let names = ["block 1", "cell", "label"].into_iter();
+        let names = names.chain(varied.iter().map(|id| id.key())).chain([""]);
+        let mut grid = Grid::new(names.map(Column::left).collect());
         let order = self.plan.block(1);
         for (position, index) in order.iter().take(MOST_ROWS).enumerate() {
             let cell = &self.plan.cells[*index];
-            let lead = [
-                (position + 1).to_string(),
-                cell.id.to_string(),
-                cell.label.clone(),
-            ];
-            let mut row: Vec<_> = lead.into_iter().collect();
-            row.extend(columns.iter().map(|id| text(cell.values.get(*id))));
-            if let Some(reason) = self.reason(*index) {
-                row.push(format!("skipped: {reason}"));
-            }
-            rows.push(row);
+            let id = cell.id.to_string();
+            let mut row = vec![(position + 1).to_string(), id, cell.label.clone()];
+            row.extend(varied.iter().map(|id| text(cell.values.get(*id))));
+            let skipped = self.reason(*index).map_or("", |_| "skipped");
+            row.push(skipped.to_owned());
+            grid.push(row);
         }
-        aligned(&rows, out)?;
+        write!(out, "{grid}")?;
         if order.len() > MOST_ROWS {
-            let more = order.len() - MOST_ROWS;
-            writeln!(
-                out,
-                "… and {} (all of them with --json)",
-                counted(more, "more cell")
-            )?;
+            let more = counted((order.len() - MOST_ROWS) as u64, "more cell");
+            writeln!(out, "… and {more} (all of them with --json)")?;
+        }
+        self.skips(&order, out)
+    }
+
+    /// Each reason why cells are skipped, with their labels.
+    fn skips(&self, order: &[usize], out: &mut dyn Write) -> Result<()> {
+        let skipped = order.iter().filter_map(|index| {
+            let reason = self.reason(*index)?;
+            let label = self.plan.cells[*index].label.as_str();
+            Some((format!("skipped: {reason}"), label))
+        });
+        for line in by_reason(skipped) {
+            write_wrapped(out, &line, "  ")?;
         }
         Ok(())
     }
@@ -169,8 +177,12 @@ impl PlanView<'_> {
 
     /// Where each value comes from: axes first, then what is declared, then defaults.
     fn settings(&self, out: &mut dyn Write) -> Result<()> {
-        let mut rows = vec![["setting", "value", "from"].map(String::from).to_vec()];
-        rows.extend(self.experiment.axes.iter().map(axis_row));
+        let mut grid = Grid::new(["setting", "value", "from"].map(Column::left).to_vec());
+        self.experiment
+            .axes
+            .iter()
+            .map(axis_row)
+            .for_each(|row| grid.push(row));
         let swept = |id: &SettingId| self.experiment.axes.iter().any(|a| a.settings.contains(id));
         let source = |id: SettingId| &self.experiment.base[id.index()].source;
         let (defaults, declared): (Vec<_>, Vec<_>) = SettingId::all()
@@ -187,10 +199,10 @@ impl PlanView<'_> {
                 true => first.to_string(),
                 false => "by cell".into(),
             };
-            rows.push(vec![id.key().into(), value, source(id).to_string()]);
+            grid.push(vec![id.key().into(), value, source(id).to_string()]);
         }
-        writeln!(out)?;
-        aligned(&rows, out)
+        write!(out, "\n{grid}")?;
+        Ok(())
     }
 }
 
@@ -209,27 +221,4 @@ fn axis_row(axis: &Axis) -> Vec<String> {
 
 fn text(value: Option<&Value>) -> String {
     value.map_or_else(|| "–".into(), Value::to_string)
-}
-
-/// `1 cell`, `2 cells`.
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Writes rows in columns that are as wide as their widest field.
-fn aligned(rows: &[Vec<String>], out: &mut dyn Write) -> Result<()> {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        let fields = rows.iter().filter_map(|row| row.get(column));
-        fields.map(|field| field.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    for row in rows {
-        let fields = row.iter().enumerate().map(|(column, field)| {
-            let width = widths.get(column).copied().unwrap_or(0);
-            format!("{field:width$}")
-        });
-        writeln!(out, "{}", fields.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
 }

@@ -1,10 +1,11 @@
 //! What is printed after a run: one line a cell, what is missing and why, what others measured, and
-//! the answer. In: summaries and the story. Out: plain text of at most 100 columns where labels allow.
+//! the answer. In: summaries and the story. Out: plain text of at most 100 columns.
 
-mod grid;
+pub(crate) mod grid;
+mod wrap;
 
 use crate::analysis::{CellSummary, Figures, MixedConventions, Story, Summary, View};
-use crate::analysis::{absent, arrange, explain, wording};
+use crate::analysis::{absent, arrange, by_reason, explain, wording};
 use crate::terms::Phase;
 use crate::units::{grouped, significant};
 use grid::{Column, Grid};
@@ -28,8 +29,8 @@ const WIDTH: usize = 100;
 /// Lines on cells without figures.
 const MAX_ABSENT: usize = 20;
 
-/// Phases whose share has a column, where any cell has some.
-const SHARES: [(&str, Phase); 3] = [
+/// Phases beside computing, of which each cell shows the one that takes most of its step.
+const OVERHEADS: [(&str, Phase); 3] = [
     ("wait", Phase::InputWait),
     ("distort", Phase::Distort),
     ("exchange", Phase::Exchange),
@@ -47,12 +48,16 @@ pub fn report(
 ) -> io::Result<()> {
     let arranged = arrange(summary, story, &story.leading_chart());
     write!(out, "{}", table(summary, arranged.as_ref().ok()))?;
+    write_marks(out, summary)?;
     write_absent(out, summary)?;
     write_references(out, summary, references)?;
     if !summary.cells.is_empty() {
         writeln!(out)?;
     }
-    write_answer(out, &arranged)
+    match summary.measured().next() {
+        Some(_) => write_answer(out, &arranged),
+        None => writeln!(out, "no cell was completed, so there is no answer."),
+    }
 }
 
 fn write_answer(out: &mut dyn Write, arranged: &Result<View, MixedConventions>) -> io::Result<()> {
@@ -80,78 +85,101 @@ fn write_absent(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     }
 }
 
-/// One line for each completed cell.
+/// One line for each completed cell; a star for marks, which are told below.
 fn table(summary: &Summary, view: Option<&View>) -> Grid {
-    let shares = SHARES.map(|(_, phase)| {
-        let any = |figures: &Figures| figures.share(&[phase]).median >= 0.005;
-        summary.measured().any(|(_, figures)| any(figures))
-    });
-    let mut columns = vec![
+    let columns = vec![
         Column::left("cell"),
+        Column::left(""),
         Column::right("examples/s"),
         Column::left("[95 %]"),
         Column::right("n"),
         Column::left("speedup"),
         Column::right("eff."),
+        Column::left("overhead"),
     ];
-    let shown = SHARES.iter().zip(shares).filter(|(_, shown)| *shown);
-    columns.extend(shown.map(|((name, _), _)| Column::right(name)));
-    columns.push(Column::left("marks"));
-    let mut grid = Grid::new(columns);
+    let mut grid = Grid::within(WIDTH, columns);
     let cells = match view {
         Some(view) => view.cells(),
         None => summary.cells.iter().collect(),
     };
     for cell in cells {
-        let Some(figures) = &cell.figures else {
-            continue;
-        };
-        let mut line = cell_line(cell, figures, view);
-        for ((_, phase), _) in SHARES.iter().zip(shares).filter(|(_, shown)| *shown) {
-            line.push(format!("{:.0} %", 100.0 * figures.share(&[*phase]).median));
+        if let Some(figures) = &cell.figures {
+            grid.push(cell_line(cell, figures, view));
         }
-        line.push(marks(cell, figures));
-        grid.push(line);
     }
     grid
 }
 
-/// Label, throughput, interval, n, speedup and efficiency.
+/// A text for each column of the table.
 fn cell_line(cell: &CellSummary, figures: &Figures, view: Option<&View>) -> Vec<String> {
     let rate = figures.throughput();
     let interval = match (rate.low, rate.high) {
         (Some(low), Some(high)) => format!("[{}, {}]", grouped(low), grouped(high)),
         _ => String::new(),
     };
-    let base = view.and_then(|view| view.baseline(cell));
-    let speedup = view.and_then(|view| view.speedup(cell));
-    let (times, efficiency) = match (base, speedup) {
-        (Some(base), _) if base.cell == cell.cell => ("baseline".to_string(), String::new()),
-        (Some(_), Some(speedup)) => (
-            wording::interval(&speedup.ratio, significant),
-            format!("{:.0} %", 100.0 * speedup.efficiency.median),
-        ),
-        _ => (String::new(), String::new()),
-    };
-    let n = figures.n().to_string();
+    let (times, efficiency) = view.map_or_else(Default::default, |view| scaling(cell, view));
+    let star = if cell.is_marked() { "*" } else { "" };
     vec![
         cell.label.clone(),
+        star.to_string(),
         grouped(rate.median),
         interval,
-        n,
+        figures.n().to_string(),
         times,
         efficiency,
+        overhead(figures),
     ]
 }
 
-/// `disturbed 2/6, oversubscribed`: a number where not every repeat has the mark.
-fn marks(cell: &CellSummary, figures: &Figures) -> String {
-    let all = figures.n();
-    let said = cell.marks.iter().map(|(mark, n)| match *n == all {
-        true => mark.to_string(),
-        false => format!("{mark} {n}/{all}"),
+/// Speedup and efficiency; with n where fewer blocks are paired than the cell was measured in.
+fn scaling(cell: &CellSummary, view: &View) -> (String, String) {
+    let Some(base) = view.baseline(cell) else {
+        return Default::default();
+    };
+    if base.cell == cell.cell {
+        return ("baseline".to_string(), String::new());
+    }
+    let Some(speedup) = view.speedup(cell) else {
+        return Default::default();
+    };
+    let mut times = wording::interval(&speedup.ratio, significant);
+    if cell
+        .figures
+        .as_ref()
+        .is_some_and(|own| own.n() != speedup.ratio.n)
+    {
+        times += &format!(" (n = {})", speedup.ratio.n);
+    }
+    let efficiency = format!("{:.0} %", 100.0 * speedup.efficiency.median);
+    (times, efficiency)
+}
+
+/// `distort 78 %`; empty where no overhead takes half a per cent of the step.
+fn overhead(figures: &Figures) -> String {
+    let shares = OVERHEADS.map(|(name, phase)| (name, figures.share(&[phase]).median));
+    let most = shares.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    let most = most.filter(|(_, share)| *share >= 0.005);
+    most.map_or_else(String::new, |(name, share)| {
+        format!("{name} {:.0} %", 100.0 * share)
+    })
+}
+
+/// `* oversubscribed: 4 devices, no input`: with a number where not every repeat has the mark.
+fn write_marks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
+    let marked = summary.measured().flat_map(|(cell, figures)| {
+        let all = figures.n();
+        cell.marks.iter().map(move |(mark, n)| match *n == all {
+            true => (format!("* {mark}"), cell.label.as_str()),
+            false => (
+                format!("* {mark} in {n} of {all} repeats"),
+                cell.label.as_str(),
+            ),
+        })
     });
-    said.collect::<Vec<_>>().join(", ")
+    for line in by_reason(marked) {
+        write_wrapped(out, &line, "  ")?;
+    }
+    Ok(())
 }
 
 fn write_references(
@@ -159,13 +187,14 @@ fn write_references(
     summary: &Summary,
     references: &[Reference],
 ) -> io::Result<()> {
-    let mut grid = Grid::new(vec![
+    let columns = vec![
         Column::left("reference"),
         Column::right("examples/s"),
         Column::right("n"),
         Column::right("here"),
         Column::left("machine"),
-    ]);
+    ];
+    let mut grid = Grid::within(WIDTH, columns);
     for reference in references {
         let Some(cell) = summary
             .cells
@@ -191,39 +220,14 @@ fn write_references(
 }
 
 /// Words of `text` in lines of at most [`WIDTH`], all but the first after `indent`.
-fn write_wrapped(out: &mut dyn Write, text: &str, indent: &str) -> io::Result<()> {
-    let mut line = String::new();
-    for word in unbroken(text) {
-        if !line.trim().is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            writeln!(out, "{line}")?;
-            line = indent.to_string() + &word;
-            continue;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(&word);
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(crate) fn write_wrapped(out: &mut dyn Write, text: &str, indent: &str) -> io::Result<()> {
+    for line in wrap::wrapped(text, WIDTH, indent) {
+        writeln!(out, "{line}")?;
     }
-    writeln!(out, "{line}")
-}
-
-/// Words, with the parts of one number, its unit and its interval kept together.
-fn unbroken(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        let joins = |last: &String| {
-            let number = |text: &str| text.chars().next().is_some_and(|c| c.is_ascii_digit());
-            let after_number = last.ends_with(|c: char| c.is_ascii_digit());
-            let open = last.matches('[').count() > last.matches(']').count();
-            open || (after_number && (number(word) || word.starts_with(['%', '['])))
-                || (last.ends_with('%') && word.starts_with('['))
-        };
-        match words.last_mut().filter(|last| joins(last)) {
-            Some(last) => *last = format!("{last} {word}"),
-            None => words.push(word.to_string()),
-        }
-    }
-    words
+    Ok(())
 }
 
 #[cfg(test)]

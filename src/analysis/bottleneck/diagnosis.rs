@@ -7,8 +7,8 @@ use crate::analysis::bottleneck::{Cause, replicas};
 use crate::analysis::scaling::{Series, View};
 use crate::analysis::speedup::speedup;
 use crate::analysis::summary::{CellSummary, Figures};
-use crate::analysis::wording::{percent, rate, ratio};
-use crate::terms::Phase;
+use crate::analysis::wording::{percent, rate, ratio, settled, times_as_much};
+use crate::units::Bytes;
 
 /// What bounds one cell, and the clause that says so.
 pub fn diagnose(view: &View, series: &Series, cell: &CellSummary) -> (Cause, String) {
@@ -62,8 +62,9 @@ fn input_bound(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, St
     let full = figures.throughput();
     let Some((pipeline, alone)) = with_figures(view.companions().pipeline_only(cell)) else {
         let told = reach(cell, figures);
+        let verb = if cell.replicas == 1 { "waits" } else { "wait" };
         let because = format!(
-            "{told} and wait {wait} of the step for input; what the pipeline alone delivers cannot be \
+            "{told} and {verb} {wait} of the step for input; what the pipeline alone delivers cannot be \
              told from these cells: add a case with model.name = \"none\""
         );
         return (Cause::Input, because);
@@ -139,13 +140,13 @@ fn host_clause(view: &View, series: &Series, cell: &CellSummary) -> String {
         .map(|point| point.cell)
         .find(|other| other.replicas < cell.replicas);
     let at_first = first.and_then(|first| {
-        let ratio = ratio(&times(first)?.1);
-        Some(format!(", {ratio} times with {}", replicas(first)))
+        let times = times_as_much(&times(first)?.1);
+        Some(format!(", and with {} {times}", replicas(first)))
     });
     format!(
-        "with input on the host {}, {} times as much{}",
+        "with input on the host {}, {}{}",
         there.unwrap_or_default(),
-        ratio(&gain),
+        times_as_much(&gain),
         at_first.unwrap_or_default()
     )
 }
@@ -153,18 +154,15 @@ fn host_clause(view: &View, series: &Series, cell: &CellSummary) -> String {
 fn exchange_bound(cell: &CellSummary, figures: &Figures) -> (Cause, String) {
     let share = percent(&figures.share(Part::Exchange.phases()));
     let bytes = figures.estimate(|m| m.exchanged_bytes as f64 / m.steps.max(1) as f64);
-    let seconds = figures.phase_seconds()[Phase::Exchange as usize];
-    let moved = match bytes.median > 0.0 {
-        true => format!(
-            ", {} in {}",
-            crate::units::Bytes(bytes.median as u64),
-            crate::units::Seconds(seconds)
-        ),
+    let crossing = match bytes.median > 0.0 {
+        true => format!("; {} cross per step", Bytes(bytes.median as u64)),
         false => String::new(),
     };
     let told = reach(cell, figures);
-    let because =
-        format!("{told}, {share} of the step is exchange of gradients and parameters{moved}");
+    let because = format!(
+        "{told}, {share} of the step is exchange of gradients and parameters, waiting for the \
+         slowest replica included{crossing}"
+    );
     (Cause::Exchange, because)
 }
 
@@ -188,15 +186,16 @@ fn compute_bound(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, 
         return (Cause::Compute, because);
     };
     let reached = format!(
-        "{} of the throughput without input (n = {})",
+        "{} of the throughput without input{}",
         percent(&against),
-        against.n
+        settled(&against)
     );
     match (against.low, against.high) {
         (Some(low), _) if low >= 0.95 => {
             (Cause::Compute, format!("{told}, and it reaches {reached}"))
         }
         (_, Some(high)) if high < 0.95 => input_costs(figures, resident, &told, &reached),
+        (None, _) => (Cause::Compute, format!("{told}, and it reaches {reached}")),
         _ => (
             Cause::Compute,
             format!("{told}, and it reaches {reached}, too near to decide"),
@@ -217,10 +216,10 @@ fn input_costs(
     let slower = Estimate::ratio(&compute(figures), &without);
     match slower.filter(|slower| slower.low.is_some_and(|low| low >= 1.05)) {
         Some(slower) => {
-            let times = ratio(&slower);
+            let (times, n) = (ratio(&slower), settled(&slower));
             let because = format!(
                 "{told}, but it reaches {reached}: beside the input work they take {times} times \
-                 as long"
+                 as long{n}"
             );
             (Cause::Contention, because)
         }

@@ -3,7 +3,7 @@
 use crate::analysis::bottleneck::{Cause, Verdict, lead};
 use crate::analysis::scaling::View;
 use crate::analysis::summary::CellSummary;
-use crate::analysis::wording::{list, rate, ratio};
+use crate::analysis::wording::{list, rate, times_as_much};
 use std::collections::BTreeMap;
 
 /// The answer in one sentence.
@@ -24,9 +24,9 @@ pub fn headline(view: &View, verdicts: &[Verdict]) -> String {
         .best_single()
         .filter(|single| single.cell != fastest.cell);
     let times = single.and_then(|single| {
-        let ratio = ratio(&crate::analysis::speedup(fastest, single)?.ratio);
+        let times = times_as_much(&crate::analysis::speedup(fastest, single)?.ratio);
         Some(format!(
-            ", {ratio} times the best single device ({})",
+            ", against the best single device ({}) {times}",
             single.label
         ))
     });

@@ -5,7 +5,7 @@ use crate::analysis::bottleneck::{crowded, replicas};
 use crate::analysis::scaling::{Series, SeriesPoint};
 use crate::analysis::speedup::speedup;
 use crate::analysis::summary::CellSummary;
-use crate::analysis::wording::{list, ratio};
+use crate::analysis::wording::{list, times_as_much};
 use crate::terms::Outcome;
 
 /// Says what replicas beyond the cores bring, where such cells were measured.
@@ -19,33 +19,38 @@ pub fn core_limit(series: &Series, cell: &CellSummary) -> Option<String> {
     let all = f64::from(last.cell.replicas) / f64::from(cell.replicas);
     (high < 0.5 * (1.0 + all)).then(|| {
         format!(
-            "beyond {} the cores are oversubscribed: {} deliver {} times as much (n = {})",
+            "beyond {} the cores are oversubscribed: {} deliver {}",
             replicas(cell),
             replicas(last.cell),
-            ratio(&gain),
-            gain.n
+            times_as_much(&gain)
         )
     })
 }
 
-/// Names the cells with more replicas that have no figures, with the first reason.
+/// Names the cells with more replicas that have no figures: for each outcome the newest reason of the
+/// first of them.
 pub fn absent(series: &Series, cell: &CellSummary) -> Option<String> {
-    let missing = |point: &&_| {
-        let point: &SeriesPoint = point;
-        point.cell.figures.is_none() && point.cell.replicas > cell.replicas
-    };
-    let points: Vec<_> = series.points.iter().filter(missing).collect();
-    let (outcome, reason) = points.first()?.cell.reasons.first()?;
-    let counts: Vec<String> = points
-        .iter()
-        .map(|point| point.cell.replicas.to_string())
-        .collect();
+    let mut missing: Vec<(Outcome, &str, Vec<String>)> = Vec::new();
+    let more = |point: &&SeriesPoint| point.cell.replicas > cell.replicas;
+    for point in series.points.iter().filter(more) {
+        let (None, Some((outcome, reason))) = (&point.cell.figures, point.cell.reasons.first())
+        else {
+            continue;
+        };
+        let replicas = point.cell.replicas.to_string();
+        match missing.iter_mut().find(|(known, ..)| known == outcome) {
+            Some((.., counts)) => counts.push(replicas),
+            None => missing.push((*outcome, reason, vec![replicas])),
+        }
+    }
+    let clauses: Vec<String> = missing.iter().map(absent_clause).collect();
+    (!clauses.is_empty()).then(|| clauses.join("; "))
+}
+
+fn absent_clause((outcome, reason, counts): &(Outcome, &str, Vec<String>)) -> String {
     let verb = match outcome {
         Outcome::Skipped => "not measured",
         _ => "without figures",
     };
-    Some(format!(
-        "{} replicas {verb} ({outcome}: {reason})",
-        list(&counts)
-    ))
+    format!("{} replicas {verb} ({outcome}: {reason})", list(counts))
 }

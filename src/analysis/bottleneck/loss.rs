@@ -4,7 +4,7 @@ use crate::analysis::bottleneck::evidence::Part;
 use crate::analysis::bottleneck::replicas;
 use crate::analysis::scaling::{Convention, Series, View};
 use crate::analysis::summary::{CellSummary, Figures};
-use crate::analysis::wording::{percent, ratio};
+use crate::analysis::wording::{percent, ratio, settled};
 
 /// Speedup and efficiency of `cell` over the baseline of its series, and the part of the step that
 /// grew most where it does not scale; none where both are one cell.
@@ -15,11 +15,11 @@ pub fn scaling_clause(view: &View, series: &Series, cell: &CellSummary) -> Optio
     }
     let speedup = series.speedup(cell)?;
     let told = format!(
-        "speedup over {} {}, efficiency {} (n = {})",
+        "speedup over {} {}, efficiency {}{}",
         replicas(base),
         ratio(&speedup.ratio),
         percent(&speedup.efficiency),
-        speedup.ratio.n
+        settled(&speedup.ratio)
     );
     let falls_short = speedup.efficiency.high.is_some_and(|high| high < 0.95);
     let lost = match falls_short {

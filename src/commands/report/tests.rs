@@ -1,7 +1,7 @@
 use super::*;
 use crate::analysis::sample_rows::{RowBuilder, cifar_story, seed_rows};
 use crate::table::RepeatRow;
-use crate::terms::Mark;
+use crate::terms::{Mark, Phase};
 
 fn printed(rows: &[RepeatRow], references: &[Reference]) -> String {
     let mut out = Vec::new();
@@ -21,28 +21,28 @@ fn the_seed_tables_are_printed_with_their_answer() {
         ratio: Some(1.08),
     };
     insta::assert_snapshot!(printed(&rows, &[reference]), @"
-    cell                        examples/s  [95 %]          n  speedup            eff.  wait  distort
-    1 device, input on device        1 750  [1 737, 1 764]  6  baseline                  0 %     78 %
-    2 devices, input on device       3 363  [3 336, 3 390]  6  1.92 [1.92, 1.92]  96 %   0 %     79 %
-    4 devices, input on device       4 769  [4 730, 4 807]  6  2.72 [2.72, 2.72]  68 %   0 %     85 %
-    8 devices, input on device       5 127  [5 086, 5 168]  6  2.93 [2.93, 2.93]  37 %   0 %     91 %
-    1 device, input on host          6 489  [6 437, 6 541]  6  baseline                 10 %      0 %
-    2 devices, input on host         7 075  [7 019, 7 132]  6  1.09 [1.09, 1.09]  55 %  54 %      0 %
-    4 devices, input on host         7 142  [7 085, 7 199]  6  1.10 [1.10, 1.10]  28 %  77 %      0 %
-    8 devices, input on host         7 138  [7 081, 7 195]  6  1.10 [1.10, 1.10]  14 %  88 %      0 %
-    pipeline only                    7 144  [7 087, 7 201]  6                            0 %      0 %
+    cell                        examples/s  [95 %]          n  speedup            eff.  overhead
+    1 device, input on device        1 750  [1 737, 1 764]  6  baseline                 distort 78 %
+    2 devices, input on device       3 363  [3 336, 3 390]  6  1.92 [1.92, 1.92]  96 %  distort 79 %
+    4 devices, input on device       4 769  [4 730, 4 807]  6  2.72 [2.72, 2.72]  68 %  distort 85 %
+    8 devices, input on device       5 127  [5 086, 5 168]  6  2.93 [2.93, 2.93]  37 %  distort 91 %
+    1 device, input on host          6 489  [6 437, 6 541]  6  baseline                 wait 10 %
+    2 devices, input on host         7 075  [7 019, 7 132]  6  1.09 [1.09, 1.09]  55 %  wait 54 %
+    4 devices, input on host         7 142  [7 085, 7 199]  6  1.10 [1.10, 1.10]  28 %  wait 77 %
+    8 devices, input on host         7 138  [7 081, 7 195]  6  1.10 [1.10, 1.10]  14 %  wait 88 %
+    pipeline only                    7 144  [7 087, 7 201]  6
 
     reference                examples/s  n    here  machine
     1 device, input on host       6 007  6  1.08 x  8x-m40, run 1
 
-    highest throughput: 4 devices, input on host with 7 142 [7 085, 7 199] examples/s (n = 6),
-    1.10 [1.10, 1.10] times the best single device (1 device, input on host); input-bound: input on
-    host; distort-bound: input on device.
+    highest throughput: 4 devices, input on host with 7 142 [7 085, 7 199] examples/s (n = 6), against
+    the best single device (1 device, input on host) 1.10 [1.10, 1.10] times as much (n = 6);
+    input-bound: input on host; distort-bound: input on device.
     input on device: distort-bound: 8 replicas reach 5 127 [5 086, 5 168] examples/s (n = 6),
       91 % [91, 91] of the step is distortion on the training device; with input on the host
-      7 138 [7 081, 7 195] examples/s (n = 6), 1.39 [1.39, 1.39] times as much, 3.71 [3.71, 3.71] times
-      with 1 replica; speedup over 1 replica 2.93 [2.93, 2.93], efficiency 37 % [37, 37] (n = 6), 99 %
-      of the lost time is distortion.
+      7 138 [7 081, 7 195] examples/s (n = 6), 1.39 [1.39, 1.39] times as much (n = 6), and with 1
+      replica 3.71 [3.71, 3.71] times as much (n = 6); speedup over 1 replica 2.93 [2.93, 2.93],
+      efficiency 37 % [37, 37] (n = 6), 99 % of the lost time is distortion.
     input on host: input-bound: with 8 replicas the pipeline alone (measured with 1 replica) delivers
       7 144 [7 087, 7 201] examples/s (n = 6), the full cell 7 138 [7 081, 7 195] examples/s (n = 6),
       replicas wait 88 % [88, 88] of the step; speedup over 1 replica 1.10 [1.10, 1.10], efficiency
@@ -58,8 +58,9 @@ fn marks_skips_and_too_few_repeats_are_said() {
         RowBuilder::cifar10(4).skipped("4 devices of 1 thread need 4 cores, 2 are here", 1),
     );
     insta::assert_snapshot!(printed(&rows, &[]), @"
-    cell                     examples/s  n  speedup   marks
-    1 device, input on host       1 004  3  baseline  disturbed 1/3
+    cell                        examples/s  n  speedup
+    1 device, input on host  *       1 004  3  baseline
+    * disturbed in 1 of 3 repeats: 1 device, input on host
     skipped (4 devices of 1 thread need 4 cores, 2 are here): 4 devices, input on host
 
     highest throughput: 1 device, input on host with 1 004 examples/s (n = 3); cannot decide with n = 3:
@@ -67,6 +68,70 @@ fn marks_skips_and_too_few_repeats_are_said() {
     input on host: cannot decide with n = 3: 1 replica reaches 1 004 examples/s (n = 3), compute 100 %
       of the step so far: measure at least 6 repeats; 4 replicas not measured (skipped: 4 devices of 1
       thread need 4 cores, 2 are here).
+    ");
+}
+
+#[test]
+fn the_table_fits_the_width_whatever_the_labels_and_overheads() {
+    let mut rows = Vec::new();
+    for (label, phase) in [
+        ("input on device, one batch after the other", Phase::Distort),
+        (
+            "input on host, sixteen threads for each pipeline",
+            Phase::Exchange,
+        ),
+    ] {
+        for replicas in [1, 8] {
+            let cell = RowBuilder::cifar10(replicas).input(label).rate(123_456.0);
+            let cell = cell.phase(phase, 0.5).mark(Mark::Oversubscribed);
+            rows.extend(cell.repeats(6));
+        }
+    }
+    let printed = printed(&rows, &[]);
+    insta::assert_snapshot!(printed.split("\n\n").next().unwrap(), @"
+    cell                       examples/s  [95 %]              n  speedup            eff.  overhead
+    1 device, input on      *     123 703  [122 715, 124 691]  6  baseline                 distort 50 %
+      device, one batch
+      after the other
+    8 devices, input on     *     123 703  [122 715, 124 691]  6  1.00 [1.00, 1.00]  12 %  distort 50 %
+      device, one batch
+      after the other
+    1 device, input on      *     123 703  [122 715, 124 691]  6  baseline                 exchange 50 %
+      host, sixteen
+      threads for each
+      pipeline
+    8 devices, input on     *     123 703  [122 715, 124 691]  6  1.00 [1.00, 1.00]  12 %  exchange 50 %
+      host, sixteen
+      threads for each
+      pipeline
+    * oversubscribed: 1 device, input on device, one batch after the other; 8 devices, input on device,
+      one batch after the other; 1 device, input on host, sixteen threads for each pipeline; 8 devices,
+      input on host, sixteen threads for each pipeline
+    ");
+    assert!(printed.lines().all(|line| line.chars().count() <= WIDTH));
+}
+
+#[test]
+fn a_comparison_of_fewer_blocks_than_were_measured_says_so() {
+    let mut rows = RowBuilder::cifar10(1).repeats(6);
+    rows.extend(RowBuilder::cifar10(2).rate(1900.0).repeats(6).split_off(2));
+    rows.extend(RowBuilder::cifar10(2).rate(1900.0).repeats(8).split_off(6));
+    insta::assert_snapshot!(printed(&rows, &[]).split("\n\n").next().unwrap(), @"
+    cell                      examples/s  [95 %]          n  speedup       eff.
+    1 device, input on host        1 002  [994, 1 010]    6  baseline
+    2 devices, input on host       1 904  [1 889, 1 919]  6  1.90 (n = 4)  95 %
+    ");
+}
+
+#[test]
+fn without_a_completed_cell_one_line_says_so_below_the_reasons() {
+    let mut rows = RowBuilder::cifar10(4).skipped("4 GPUs are needed, none is here", 1);
+    rows.extend(RowBuilder::cifar10(8).skipped("8 GPUs are needed, none is here", 1));
+    insta::assert_snapshot!(printed(&rows, &[]), @"
+    skipped (4 GPUs are needed, none is here): 4 devices, input on host
+    skipped (8 GPUs are needed, none is here): 8 devices, input on host
+
+    no cell was completed, so there is no answer.
     ");
 }
 

@@ -27,13 +27,7 @@ pub fn conclude(
     let folder = ResultFolder::at(prepared.folder.clone());
     let mut loaded = plot::load(&folder)?;
     schedule.mark_stale(prepared, journal.run(), &mut loaded.rows);
-    let present: Vec<RepeatRow> = loaded
-        .rows
-        .iter()
-        .filter(|row| row.key.run == journal.run())
-        .cloned()
-        .collect();
-    let summary = Summary::of(&present);
+    let summary = Summary::of_run(&loaded.rows, journal.run());
     let references = compare(prepared, journal.run(), &loaded.rows);
     let mut out = stdout().lock();
     writeln!(out)?;
@@ -84,8 +78,7 @@ fn write_summary(prepared: &Prepared, summary: &Summary, story: &Story) -> Resul
 
 /// What earlier runs here, and runs on other machines, measured of the same cells.
 fn compare(prepared: &Prepared, run: u32, rows: &[RepeatRow]) -> Vec<Reference> {
-    let mut elsewhere = rows_of_other_machines(prepared);
-    mark_superseded(&mut elsewhere);
+    let elsewhere = rows_of_other_machines(prepared);
     let (present, earlier): (Vec<&RepeatRow>, Vec<&RepeatRow>) =
         rows.iter().partition(|row| row.key.run == run);
     let found = references::references(present, earlier.into_iter().chain(&elsewhere));
@@ -129,7 +122,10 @@ fn rows_of_other_machines(prepared: &Prepared) -> Vec<RepeatRow> {
             continue;
         }
         match read_repeats(&path) {
-            Ok(read) => rows.extend(read),
+            Ok(mut read) => {
+                mark_superseded(&mut read);
+                rows.extend(read);
+            }
             Err(error) => eprintln!("note: no references from {}: {error}", path.display()),
         }
     }
