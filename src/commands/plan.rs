@@ -28,8 +28,8 @@ const MOST_ROWS: usize = 50;
 /// A wrong file or flag; failures of stdout.
 pub fn run(arguments: &PlanArgs) -> Result<Ending> {
     let prepared = Prepared::load(&arguments.file, &arguments.selection)?;
-    let skipped: Vec<Option<String>> = prepared
-        .plan
+    let chosen = prepared.chosen();
+    let skipped: Vec<Option<String>> = chosen
         .cells
         .iter()
         .map(|cell| prepared.skip(cell))
@@ -38,18 +38,17 @@ pub fn run(arguments: &PlanArgs) -> Result<Ending> {
         path if path.exists() => read_repeats(&path)?,
         _ => Vec::new(),
     };
-    let measured = prepared
-        .plan
+    let measured = chosen
         .cells
         .iter()
         .zip(&skipped)
         .filter(|(_, skip)| skip.is_none());
-    let repeats = measured.flat_map(|(cell, _)| {
-        std::iter::repeat_n(cell.id.0.as_str(), prepared.experiment.repeats() as usize)
-    });
+    let repeats = prepared.experiment.repeats() as usize;
+    let repeats = measured.flat_map(|(cell, _)| std::iter::repeat_n(cell.id.0.as_str(), repeats));
     let view = PlanView {
         experiment: &prepared.experiment,
-        plan: &prepared.plan,
+        plan: &chosen,
+        order: &prepared.first_block(),
         skipped: &skipped,
         estimate: &Estimate::of(repeats, &rows).to_string(),
     };
@@ -64,6 +63,8 @@ pub fn run(arguments: &PlanArgs) -> Result<Ending> {
 pub struct PlanView<'a> {
     pub experiment: &'a Experiment,
     pub plan: &'a Plan,
+    /// Places in `plan.cells` in the order of the first block.
+    pub order: &'a [usize],
     /// One per cell: why this machine skips it.
     pub skipped: &'a [Option<String>],
     /// How long a run takes, or why that is not known.
@@ -130,7 +131,7 @@ impl PlanView<'_> {
         let names = ["block 1", "cell", "label"].into_iter();
         let names = names.chain(varied.iter().map(|id| id.key())).chain([""]);
         let mut grid = Grid::new(names.map(Column::left).collect());
-        let order = self.plan.block(1);
+        let order = self.order;
         for (position, index) in order.iter().take(MOST_ROWS).enumerate() {
             let cell = &self.plan.cells[*index];
             let id = cell.id.to_string();

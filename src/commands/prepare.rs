@@ -10,7 +10,7 @@ use crate::spec::settings::{SettingId, Settings};
 use crate::spec::{Experiment, Flavour};
 use crate::table::Resolved;
 use anyhow::Result;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// A flag whose value cannot be used.
@@ -80,6 +80,28 @@ impl Prepared {
     pub fn cells(&self) -> impl Iterator<Item = (usize, &Cell)> {
         let cells = self.plan.cells.iter().enumerate();
         cells.filter(|(_, cell)| self.selected.contains(&cell.id))
+    }
+
+    /// The plan of the chosen cells alone.
+    pub fn chosen(&self) -> Plan {
+        Plan {
+            cells: self.cells().map(|(_, cell)| cell.clone()).collect(),
+            ..self.plan
+        }
+    }
+
+    /// Places among the chosen cells in the order of the whole plan's first block.
+    pub fn first_block(&self) -> Vec<usize> {
+        let places: HashMap<usize, usize> = self
+            .cells()
+            .enumerate()
+            .map(|(chosen, (place, _))| (place, chosen))
+            .collect();
+        let order = self.plan.block(1);
+        order
+            .iter()
+            .filter_map(|place| places.get(place).copied())
+            .collect()
     }
 
     /// Whether and how a cell can be measured here.

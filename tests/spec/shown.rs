@@ -18,6 +18,7 @@ fn shown(text: &str, json: bool) -> String {
     let view = PlanView {
         experiment: &experiment,
         plan: &cells,
+        order: &cells.block(1),
         skipped: &skipped,
         estimate: "unknown until the first block",
     };

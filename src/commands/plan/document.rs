@@ -98,7 +98,7 @@ impl PlanView<'_> {
             settings: settings.collect(),
             axes: axes.collect(),
             cells: Cells(*self),
-            first_block: self.plan.block(1),
+            first_block: self.order.to_vec(),
         }
     }
 }
