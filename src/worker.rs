@@ -1,4 +1,4 @@
-//! A process that trains. In: a [`Job`](crate::protocol::Job) on stdin. Out: events on stdout.
+//! A process that trains. In: a [`Job`] on stdin. Out: events on stdout.
 //! Knows no TOML, no sweep and no other cell; it never schedules.
 //!
 //! Reading order: [`orders`] and [`events`] are the two pipes to the harness, [`replica`] puts the

@@ -146,7 +146,7 @@ impl PlanView<'_> {
             let more = counted((order.len() - MOST_ROWS) as u64, "more cell");
             writeln!(out, "… and {more} (all of them with --json)")?;
         }
-        self.skips(&order, out)
+        self.skips(order, out)
     }
 
     /// Each reason why cells are skipped, with their labels.

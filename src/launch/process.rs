@@ -41,7 +41,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `xrun worker`. Its messages come with its rank; the last is [`Message::Exited`].
+    /// Starts `xrun worker`. Its messages come with its rank; the last is `Message::Exited`.
     pub fn spawn(launch: &Launch<'_>, to: &Sender<(usize, Message)>) -> io::Result<Self> {
         let log = open_log(launch.log)?;
         let log_start = log.metadata()?.len();

@@ -175,7 +175,7 @@ fn finished_line(done: usize, total: usize, current: &Current, result: &RepeatRe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Measured;
+    use crate::launch::Measured;
     use crate::terms::Outcome;
     use insta::assert_snapshot;
 

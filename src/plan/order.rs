@@ -3,7 +3,7 @@
 
 /// The cells `0..cells` in the order of one block.
 ///
-/// Fisher and Yates's shuffle (Durstenfeld's form) over [`SplitMix`].
+/// Fisher and Yates's shuffle (Durstenfeld's form) over `SplitMix`.
 pub fn order(cells: usize, block: u32, seed: u64) -> Vec<usize> {
     let mut random = SplitMix(SplitMix(seed).next() ^ u64::from(block));
     let mut order: Vec<usize> = (0..cells).collect();

@@ -41,10 +41,12 @@ x
 block 1  cell          label                                         model.name   input.source  input.placement  devices.per_worker
 1        db00f9cdfe8b  1 device, source resident                     cifar10      resident      –                1
 2        f18739c1e9da  1 device, source generated, placement device  cifar10      generated     device           1
-3        3939d4829e89  1 device, source generated, placement host    cifar10      generated     host             1                   skipped: there are 0 GPUs
+3        3939d4829e89  1 device, source generated, placement host    cifar10      generated     host             1                   skipped
 4        015f4f6a67a5  2 devices, source resident                    cifar10      resident      –                2
 5        f8c34535eede  2 devices, source generated, placement host   cifar10      generated     host             2
-6        45845a0b55bd  sat-seq2seq                                   sat-seq2seq  normal        –                1                   skipped: the model sat-seq2seq is not built into this version
+6        45845a0b55bd  sat-seq2seq                                   sat-seq2seq  normal        –                1                   skipped
+skipped: there are 0 GPUs: 1 device, source generated, placement host
+skipped: the model sat-seq2seq is not built into this version: sat-seq2seq
 
 setting                value                from
 devices.per_worker     1, 2                 x.toml:9

@@ -107,5 +107,5 @@ fn a_file_in_the_place_of_the_plots_is_a_problem_of_that_folder() {
     };
     let mut out = Vec::new();
     let plotted = draw_folder(&blocked.join("x"), &loaded, Format::Svg, &mut out).unwrap();
-    assert_eq!((plotted.files, plotted.problems), (0, 4));
+    assert_eq!((plotted.files, plotted.problems), (0, 5));
 }
