@@ -12,6 +12,8 @@ mod operation;
 mod partition;
 mod scalar;
 
+pub mod simd;
+
 pub mod conv;
 pub mod dense;
 pub mod l2;

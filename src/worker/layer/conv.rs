@@ -35,6 +35,9 @@
 //! the weights, so that patches stay in the cache (Chellapilla, Puri, Simard 2006). The gradient of
 //! the input is a convolution too: of the output's gradient with the flipped and transposed filters.
 
+#[allow(dead_code)]
+mod algorithm;
+mod geometry;
 mod im2col;
 mod pass;
 
@@ -45,7 +48,7 @@ use super::partition::{examples_per_thread, sum_of};
 use super::scalar::Scalar;
 use crate::terms;
 use candle_core::{Module, Result, Shape, Tensor, Var};
-use im2col::Geometry;
+use geometry::Geometry;
 use pass::{BackwardShare, ForwardShare, Pass};
 use rayon::prelude::*;
 use std::sync::OnceLock;
@@ -192,7 +195,9 @@ impl Convolution {
             kernel,
             padding: self.padding,
         };
-        let geometry = geometry.check()?;
+        if !geometry.is_valid() {
+            candle_core::bail!("no convolution has the sizes {geometry:?}");
+        }
         let pass = Pass {
             geometry,
             filters,

@@ -1,5 +1,6 @@
 //! The two number types that layers compute with.
 
+use super::simd::{Kernel, Level, run_f32, run_f64};
 use candle_core::FloatDType;
 
 mod sealed {
@@ -13,19 +14,58 @@ pub trait Scalar: FloatDType + Default + sealed::Sealed {
     fn square_root(self) -> Self;
 
     /// The larger of the two; compiles to one instruction, which `f32::max` does not.
+    #[inline(always)]
     fn or_larger(self, other: Self) -> Self {
         if self > other { self } else { other }
     }
+
+    fn from_byte(byte: u8) -> Self;
+
+    /// A whole number from 0 to 255.
+    fn to_byte(self) -> u8;
+
+    /// Runs a kernel with the registers that `level`, which the processor has, has for these numbers.
+    fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output;
 }
 
 impl Scalar for f32 {
+    #[inline(always)]
     fn square_root(self) -> Self {
         self.sqrt()
+    }
+
+    #[inline(always)]
+    fn from_byte(byte: u8) -> Self {
+        byte.into()
+    }
+
+    #[inline(always)]
+    fn to_byte(self) -> u8 {
+        self as u8
+    }
+
+    fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output {
+        run_f32(level, kernel)
     }
 }
 
 impl Scalar for f64 {
+    #[inline(always)]
     fn square_root(self) -> Self {
         self.sqrt()
+    }
+
+    #[inline(always)]
+    fn from_byte(byte: u8) -> Self {
+        byte.into()
+    }
+
+    #[inline(always)]
+    fn to_byte(self) -> u8 {
+        self as u8
+    }
+
+    fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output {
+        run_f64(level, kernel)
     }
 }

@@ -1,73 +1,15 @@
-//! Sizes of a convolution, and its patches laid out as rows of a matrix.
+//! The patches of a convolution laid out as rows of a matrix.
 
 use super::super::matrix::{Destination, Matrix, Threads, multiply};
 use super::super::scalar::Scalar;
-use candle_core::Result;
+use super::geometry::Geometry;
 
 /// Numbers of a block of patches that stay in a core's second-level cache with what they become.
 const BLOCK_NUMBERS: usize = 1 << 18;
 
-/// Sizes of one convolution of stride 1 over images `(height, width, channels)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    pub height: usize,
-    pub width: usize,
-    pub channels: usize,
-    /// Height and width of the kernel.
-    pub kernel: usize,
-    /// Rows and columns of zeros on each side.
-    pub padding: usize,
-}
-
-impl Geometry {
-    /// An error unless at least one output pixel is left, and no patch is all padding.
-    pub fn check(self) -> Result<Self> {
-        let size = self.height.min(self.width) + 2 * self.padding;
-        if self.kernel == 0 || self.kernel > size || self.padding >= self.kernel {
-            candle_core::bail!("no convolution has the sizes {self:?}");
-        }
-        Ok(self)
-    }
-
-    pub fn out_height(self) -> usize {
-        self.height + 2 * self.padding + 1 - self.kernel
-    }
-
-    pub fn out_width(self) -> usize {
-        self.width + 2 * self.padding + 1 - self.kernel
-    }
-
-    /// Numbers of one image.
-    pub fn image(self) -> usize {
-        self.height * self.width * self.channels
-    }
-
-    /// Output pixels of one image.
-    pub fn pixels(self) -> usize {
-        self.out_height() * self.out_width()
-    }
-
-    /// Numbers of one patch: what one output pixel sees.
-    pub fn patch(self) -> usize {
-        self.kernel * self.kernel * self.channels
-    }
-
-    /// Images whose patches are multiplied at once.
-    pub fn block(self) -> usize {
-        (BLOCK_NUMBERS / (self.pixels() * self.patch())).max(1)
-    }
-
-    /// The convolution of the gradient of the output, with `filters` channels, that gives the
-    /// gradient of the input.
-    pub fn transposed(self, filters: usize) -> Self {
-        Self {
-            height: self.out_height(),
-            width: self.out_width(),
-            channels: filters,
-            kernel: self.kernel,
-            padding: self.kernel - 1 - self.padding,
-        }
-    }
+/// Images whose patches are multiplied at once.
+pub fn block_of(geometry: Geometry) -> usize {
+    (BLOCK_NUMBERS / (geometry.pixels() * geometry.patch())).max(1)
 }
 
 /// A matrix with a row for each output pixel of a block of images: its patch `[ky][kx][channel]`.
@@ -81,7 +23,7 @@ impl<T: Scalar> Patches<T> {
     pub fn new(geometry: Geometry) -> Self {
         Self {
             geometry,
-            numbers: vec![T::zero(); geometry.block() * geometry.pixels() * geometry.patch()],
+            numbers: vec![T::zero(); block_of(geometry) * geometry.pixels() * geometry.patch()],
         }
     }
 
@@ -90,8 +32,8 @@ impl<T: Scalar> Patches<T> {
         let g = self.geometry;
         let filters = weights.len() / g.patch();
         let weights = Matrix::rows_of(filters, weights);
-        let out = out.chunks_mut(g.block() * g.pixels() * filters);
-        for (images, out) in images.chunks(g.block() * g.image()).zip(out) {
+        let out = out.chunks_mut(block_of(g) * g.pixels() * filters);
+        for (images, out) in images.chunks(block_of(g) * g.image()).zip(out) {
             let patches = self.lay_out(images);
             multiply(
                 patches,
@@ -108,8 +50,8 @@ impl<T: Scalar> Patches<T> {
     pub fn add_transposed_times(&mut self, images: &[T], right: &[T], out: &mut [T]) {
         let g = self.geometry;
         let columns = out.len() / g.patch();
-        let right = right.chunks(g.block() * g.pixels() * columns);
-        for (images, right) in images.chunks(g.block() * g.image()).zip(right) {
+        let right = right.chunks(block_of(g) * g.pixels() * columns);
+        for (images, right) in images.chunks(block_of(g) * g.image()).zip(right) {
             let patches = self.lay_out(images).t();
             let right = Matrix::rows_of(columns, right);
             multiply(patches, right, out, Destination::Add, Threads::Caller);
@@ -178,19 +120,5 @@ mod tests {
         assert_eq!(patches[9..18], [0., 0., 0., 1., 2., 0., 3., 4., 0.]);
         assert_eq!(patches[18..27], [0., 1., 2., 0., 3., 4., 0., 0., 0.]);
         assert_eq!(patches[27..36], [1., 2., 0., 3., 4., 0., 0., 0., 0.]);
-    }
-
-    #[test]
-    fn the_transposed_convolution_gives_the_size_of_the_input_back() {
-        let g = Geometry {
-            height: 7,
-            width: 5,
-            channels: 3,
-            kernel: 4,
-            padding: 1,
-        };
-        let back = g.transposed(8);
-        assert_eq!((back.out_height(), back.out_width()), (7, 5));
-        assert_eq!(back.patch(), 4 * 4 * 8);
     }
 }

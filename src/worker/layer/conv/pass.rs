@@ -4,7 +4,8 @@ use super::super::Activation;
 use super::super::max_pool::Windows;
 use super::super::partition::add_rows;
 use super::super::scalar::Scalar;
-use super::im2col::{Geometry, Patches};
+use super::geometry::Geometry;
+use super::im2col::{Patches, block_of};
 
 /// One convolution, the same for all threads.
 #[derive(Clone, Copy)]
@@ -111,7 +112,7 @@ impl Pass {
     /// Numbers of a block of images, of its results, and of those before pooling.
     fn block(&self) -> [usize; 3] {
         let before = self.geometry.pixels() * self.filters;
-        [self.geometry.image(), self.result(), before].map(|size| size * self.geometry.block())
+        [self.geometry.image(), self.result(), before].map(|size| size * block_of(self.geometry))
     }
 
     fn room_before_pooling<T: Scalar>(&self) -> Vec<T> {

@@ -1,0 +1,171 @@
+//! Kernels that are written once and run at the vector width that the processor has.
+//!
+//! A kernel is generic over [`Vector`], one register of numbers. [`Level::run`] compiles it for each
+//! [`Level`] and picks one at run time, so no build flag is needed to use AVX-512. The portable level
+//! runs everywhere, also for f64, in which kernels are checked against the mathematics.
+//!
+//! A kernel's `run`, and every function that it calls in its loops, must be `#[inline(always)]`:
+//! instructions of a level exist only inside of the function that enables them. Closures that are
+//! handed to iterators are not inlined for sure, so inner loops are plain `for` loops over ranges.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use super::scalar::Scalar;
+
+/// One register of numbers.
+pub trait Vector: Copy {
+    type Element: Scalar;
+    /// What a comparison of two registers gives.
+    type Mask: Copy;
+    /// Numbers in a register.
+    const LANES: usize;
+    /// Registers that stand side by side in the tile of a product: with six rows of them, the
+    /// accumulators, one row of factors and a number for all lanes fit into the register file.
+    const COLUMNS: usize;
+
+    fn splat(x: Self::Element) -> Self;
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// `self · factor + term`, rounded once where the level has such an instruction.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// The larger of the two, lane by lane; `other` where they are equal.
+    fn max(self, other: Self) -> Self;
+    /// `1 / √self` for positive normal numbers, within a few units in the last place.
+    fn reciprocal_root(self) -> Self;
+    /// Correctly rounded.
+    fn square_root(self) -> Self;
+    /// Correctly rounded.
+    fn div(self, other: Self) -> Self;
+    /// Lanes in which `self > other`.
+    fn greater(self, other: Self) -> Self::Mask;
+    /// Lanes in which `self = other`.
+    fn equal(self, other: Self) -> Self::Mask;
+    /// `self` where the mask is set, else `other`.
+    fn select(self, mask: Self::Mask, other: Self) -> Self;
+    /// The sum of all lanes, in an order that the level fixes.
+    fn sum(self) -> Self::Element;
+
+    /// # Safety
+    /// `LANES` numbers can be read.
+    unsafe fn load(from: *const Self::Element) -> Self;
+    /// The first `count` lanes; the others are zero.
+    ///
+    /// # Safety
+    /// `count` numbers can be read, at most `LANES`.
+    unsafe fn load_first(from: *const Self::Element, count: usize) -> Self;
+    /// # Safety
+    /// `LANES` numbers can be written.
+    unsafe fn store(self, to: *mut Self::Element);
+    /// # Safety
+    /// `count` numbers can be written, at most `LANES`.
+    unsafe fn store_first(self, to: *mut Self::Element, count: usize);
+    /// Bytes as numbers.
+    ///
+    /// # Safety
+    /// `LANES` bytes can be read.
+    unsafe fn load_bytes(from: *const u8) -> Self;
+    /// Whole numbers from 0 to 255 as bytes.
+    ///
+    /// # Safety
+    /// `LANES` bytes can be written.
+    unsafe fn store_bytes(self, to: *mut u8);
+}
+
+/// Work on numbers of one type, written for any width.
+pub trait Kernel<T: Scalar> {
+    type Output;
+
+    /// Must be `#[inline(always)]`.
+    fn run<V: Vector<Element = T>>(self) -> Self::Output;
+}
+
+/// A set of vector instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Avx512,
+    /// With fused multiply and add.
+    Avx2,
+    /// What every processor of the architecture has.
+    Portable,
+}
+
+impl Level {
+    /// The widest that this processor has.
+    pub fn best() -> Self {
+        Self::available()
+            .next()
+            .expect("the portable level is always there")
+    }
+
+    /// All that this processor has, the widest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        [Self::Avx512, Self::Avx2, Self::Portable]
+            .into_iter()
+            .filter(|level| level.is_available())
+    }
+
+    /// Runs `kernel` with this level's instructions; numbers that the level has no registers for,
+    /// as f64 here, take the portable ones. Panics where the processor lacks the level.
+    pub fn run<T: Scalar, K: Kernel<T>>(self, kernel: K) -> K::Output {
+        assert!(self.is_available(), "this processor has no {self:?}");
+        T::run_at(self, kernel)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn is_available(self) -> bool {
+        match self {
+            Self::Avx512 => avx512::is_available(),
+            Self::Avx2 => avx2::is_available(),
+            Self::Portable => true,
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn is_available(self) -> bool {
+        self == Self::Portable
+    }
+}
+
+/// Runs `kernel` at the widest level.
+pub fn run<T: Scalar, K: Kernel<T>>(kernel: K) -> K::Output {
+    Level::best().run(kernel)
+}
+
+/// One step of Newton's method for `1 / √x` from an estimate of it.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn refine_reciprocal_root<V: Vector<Element = f32>>(x: V, estimate: V) -> V {
+    let half = V::splat(-0.5).mul(x).mul(estimate);
+    estimate.mul(half.mul_add(estimate, V::splat(1.5)))
+}
+
+/// [`Level::run`] for f32, with the level known to be available.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn run_f32<K: Kernel<f32>>(level: Level, kernel: K) -> K::Output {
+    match level {
+        // SAFETY: `Level::run` has asked the processor.
+        Level::Avx512 => unsafe { avx512::run(kernel) },
+        // SAFETY: the same.
+        Level::Avx2 => unsafe { avx2::run(kernel) },
+        Level::Portable => kernel.run::<portable::Lanes<f32, 4>>(),
+    }
+}
+
+/// [`Level::run`] for f32: there is one level.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn run_f32<K: Kernel<f32>>(_: Level, kernel: K) -> K::Output {
+    kernel.run::<portable::Lanes<f32, 4>>()
+}
+
+/// [`Level::run`] for f64, which is there to check and not to be fast.
+pub(super) fn run_f64<K: Kernel<f64>>(_: Level, kernel: K) -> K::Output {
+    kernel.run::<portable::Lanes<f64, 4>>()
+}
+
+#[cfg(test)]
+mod tests;
