@@ -10,6 +10,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use std::time::Instant;
 use xrun::terms::OptimizerName;
 use xrun::worker::input::Batch;
+use xrun::worker::layer::Tape;
 use xrun::worker::model::{Cifar10, Model};
 use xrun::worker::optimizer::{Config, Optimizer};
 
@@ -71,6 +72,7 @@ struct Trainer {
     weights: Vec<Vec<f32>>,
     optimizer: Optimizer,
     batch: Batch,
+    tape: Tape,
 }
 
 impl Trainer {
@@ -92,6 +94,7 @@ impl Trainer {
         let labels: Vec<u32> = (0..BATCH as u32).map(|i| i * 7 % 10).collect();
         Ok(Self {
             model,
+            tape: Tape::default(),
             optimizer,
             weights,
             batch: Batch {
@@ -104,11 +107,12 @@ impl Trainer {
     }
 
     fn step(&mut self) -> Result<()> {
-        let loss = self.model.loss(&self.batch)?.context("a loss")?;
-        let gradients = loss.backward()?;
+        self.tape.rewind();
+        self.model.loss(&mut self.tape, &self.batch)?;
+        self.tape.backward()?;
         let mut means = Vec::new();
         for (name, variable) in self.model.parameters() {
-            let gradient = gradients.get(variable).context(name.clone())?;
+            let gradient = self.tape.gradient(variable).context(name.clone())?;
             means.push(gradient.flatten_all()?.to_vec1::<f32>()?);
         }
         let weights = self.weights.iter_mut().map(Vec::as_mut_slice);

@@ -123,8 +123,8 @@ pub struct WorkerReport {
     pub peak_memory_bytes: u64,
     /// Processor time of the whole process, all threads, user and system.
     pub cpu_seconds: f64,
-    /// The algorithm that ran, for models with convolutions.
-    pub convolution: Option<Convolution>,
+    /// The algorithms that ran, layer by layer, for models with convolutions.
+    pub convolutions: Vec<Convolution>,
 }
 
 /// Numbers of logical CPUs as the kernel writes them: ascending, each once, neighbours as a range:

@@ -131,6 +131,6 @@ fn report(job: &Job, outcomes: &[Outcome], started: Instant) {
         exchanged_bytes: outcomes.iter().map(|outcome| outcome.exchanged_bytes).sum(),
         peak_memory_bytes: resources::peak_memory_bytes(),
         cpu_seconds: resources::cpu_seconds(),
-        convolution: outcomes.iter().find_map(|outcome| outcome.convolution),
+        convolutions: outcomes[0].convolutions.clone(),
     }));
 }

@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 use serde::Deserialize;
 use xrun::terms::OptimizerName;
 use xrun::worker::input::Batch;
+use xrun::worker::layer::Tape;
 use xrun::worker::model::{Cifar10, Mlp, Model};
 use xrun::worker::optimizer::{Config, Optimizer};
 
@@ -103,16 +104,12 @@ fn assert_near(what: &str, ours: &[f64], reference: &[f64], bound: f64) {
 
 /// Loss and gradients of the first step, in f64.
 fn check_first_step(model: &dyn Model, batch: &Batch, reference: &Reference) {
-    let loss = model.loss(batch).unwrap().unwrap();
-    assert_near(
-        "loss",
-        &[loss.to_scalar().unwrap()],
-        &reference.losses[..1],
-        1e-12,
-    );
-    let gradients = loss.backward().unwrap();
+    let mut tape = Tape::default();
+    let loss = model.loss(&mut tape, batch).unwrap().unwrap();
+    assert_near("loss", &[loss], &reference.losses[..1], 1e-12);
+    tape.backward().unwrap();
     let projection = |(i, (_, variable)): (usize, &(String, candle_core::Var))| -> f64 {
-        let gradient = gradients.get(variable).unwrap();
+        let gradient = tape.gradient(variable).unwrap();
         let product = (gradient * uniform(100 + i, variable.shape(), 1.0)).unwrap();
         product.sum_all().unwrap().to_scalar().unwrap()
     };
@@ -139,19 +136,15 @@ fn train(model: &dyn Model, batch: &Batch, config: Config) -> (Vec<f64>, Vec<f64
     let parts: Vec<&[f32]> = start.iter().map(Vec::as_slice).collect();
     let mut optimizer = Optimizer::new(config, &parts);
     let mut losses = Vec::new();
+    let mut tape = Tape::default();
     for _ in 0..STEPS {
-        let loss = model.loss(batch).unwrap().unwrap();
-        losses.push(f64::from(loss.to_scalar::<f32>().unwrap()));
-        let store = loss.backward().unwrap();
+        tape.rewind();
+        losses.push(model.loss(&mut tape, batch).unwrap().unwrap());
+        tape.backward().unwrap();
         let gradients: Vec<Vec<f32>> = (model.parameters().iter())
             .map(|(_, v)| {
-                store
-                    .get(v)
-                    .unwrap()
-                    .flatten_all()
-                    .unwrap()
-                    .to_vec1()
-                    .unwrap()
+                let gradient = tape.gradient(v).unwrap().flatten_all();
+                gradient.unwrap().to_vec1().unwrap()
             })
             .collect();
         let pairs = weights.iter_mut().zip(&gradients);

@@ -8,6 +8,7 @@ use xrun::terms::ModelName;
 use xrun::worker::clock::StepClock;
 use xrun::worker::exchange::{Exchange, group};
 use xrun::worker::input::{Batch, Input};
+use xrun::worker::layer::Tape;
 use xrun::worker::model::{self, Model};
 use xrun::worker::parameters::{Parameters, values};
 use xrun::worker::step_loop::StepLoop;
@@ -81,6 +82,7 @@ fn train(settings: &Settings, replicas: usize) -> (Vec<f32>, Vec<String>) {
                     step: 0,
                 }),
                 exchange: Box::new(member) as Box<dyn Exchange>,
+                tape: Tape::default(),
                 start_line: start_line.clone(),
                 warmup_steps: 1,
                 steps: STEPS - 1,

@@ -71,7 +71,7 @@ pub fn honest() -> WorkerResult {
             exchanged_bytes: 1000,
             peak_memory_bytes: 2000,
             cpu_seconds: 20.0,
-            convolution: None,
+            convolutions: Vec::new(),
         },
         wall_seconds: 11.0,
     }

@@ -5,7 +5,7 @@ use super::WorkerResult;
 use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};
 use crate::spec::settings::Settings;
 use crate::stats;
-use crate::terms::Phase;
+use crate::terms::{Convolution, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Figures of a repeat that ran to its end. Seconds are per step unless the name says otherwise.
@@ -69,11 +69,14 @@ pub fn measure(settings: &Settings, workers: &[WorkerResult], repeat_seconds: f6
         exchanged_bytes: sum(workers, |report| report.exchanged_bytes),
         peak_memory_bytes: sum(workers, |report| report.peak_memory_bytes),
         cpu_seconds: workers.iter().map(|worker| worker.report.cpu_seconds).sum(),
-        convolution: workers[0]
-            .report
-            .convolution
-            .map_or_else(String::new, |algorithm| algorithm.to_string()),
+        convolution: in_words(&workers[0].report.convolutions),
     }
+}
+
+/// Algorithms in the order of their layers, with spaces between.
+fn in_words(algorithms: &[Convolution]) -> String {
+    let words: Vec<String> = algorithms.iter().map(ToString::to_string).collect();
+    words.join(" ")
 }
 
 /// From the first measured step of any worker to the last one of all. Workers that exchange nothing are

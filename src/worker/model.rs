@@ -13,30 +13,39 @@ pub use mlp::Mlp;
 pub use none::NullModel;
 
 use super::input::Batch;
+use super::layer::Tape;
 use crate::spec::settings::Settings;
 use crate::terms::{Convolution, ModelName};
 use candle_core::{DType, Result, Tensor, Var};
 
 /// A model with its variables.
 pub trait Model: Send + Sync {
-    /// Mean loss over one batch as a scalar in the graph; none for the null model.
-    fn loss(&self, batch: &Batch) -> Result<Option<Tensor>>;
+    /// Mean loss over one batch, recorded on a tape that was rewound; none for the null model.
+    fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>>;
 
     /// All trainable variables in name order, the order in which gradients travel.
     fn parameters(&self) -> &[(String, Var)];
 
-    /// The algorithm of its convolutions; none for a model without.
-    fn convolution(&self) -> Option<Convolution> {
-        None
+    /// The algorithms of its convolutions, layer by layer.
+    fn convolutions(&self) -> Result<Vec<Convolution>> {
+        Ok(Vec::new())
     }
 }
 
 /// The model that `settings` name, in f32. An error for one that is not built into this version.
 pub fn build(settings: &Settings, seed: u64) -> Result<Box<dyn Model>> {
     Ok(match settings.model {
-        ModelName::Cifar10 => Box::new(Cifar10::new(seed, DType::F32)?),
+        ModelName::Cifar10 => Box::new(Cifar10::new(seed, DType::F32)?.by(settings.convolution)),
         ModelName::Mlp => Box::new(Mlp::new(&settings.layers, seed, DType::F32)?),
         ModelName::None => Box::new(NullModel),
         other => candle_core::bail!("model {other} is not built into this version"),
     })
+}
+
+/// The number of a tensor that has one.
+fn scalar(tensor: &Tensor) -> Result<f64> {
+    match tensor.dtype() {
+        DType::F64 => tensor.to_scalar(),
+        _ => tensor.to_scalar::<f32>().map(f64::from),
+    }
 }

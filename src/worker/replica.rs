@@ -3,6 +3,7 @@
 use super::cores::{bound_cores, pinned_pool};
 use super::exchange::{Exchange, group};
 use super::input::{self, Input};
+use super::layer::Tape;
 use super::model::{self, Model};
 use super::parameters::Parameters;
 use super::step_loop::{Seen, StepLoop};
@@ -31,7 +32,7 @@ pub struct Outcome {
     pub prefill_seconds: f64,
     pub first_step_seconds: f64,
     pub exchanged_bytes: u64,
-    pub convolution: Option<Convolution>,
+    pub convolutions: Vec<Convolution>,
 }
 
 /// Makes all replicas of this worker.
@@ -86,6 +87,7 @@ fn build_group(job: &Job, parts: Vec<Part>, start_line: &Arc<Barrier>) -> Result
             model: model.clone(),
             input,
             exchange: Box::new(member) as Box<dyn Exchange>,
+            tape: Tape::default(),
             start_line: start_line.clone(),
             warmup_steps: job.settings.warmup_steps,
             steps: job.settings.steps,
@@ -128,7 +130,7 @@ impl Built {
                 prefill_seconds,
                 first_step_seconds: seen.first_step_seconds,
                 exchanged_bytes: seen.exchanged_bytes,
-                convolution: steps.model.convolution(),
+                convolutions: steps.model.convolutions()?,
                 measured_from,
                 measured_until,
                 report: evidence(steps.replica, &cores, &seen, parameter_digest),

@@ -4,6 +4,7 @@ use super::clock::StepClock;
 use super::events;
 use super::exchange::Exchange;
 use super::input::Input;
+use super::layer::Tape;
 use super::model::Model;
 use crate::protocol::{Event, StepWindow};
 use crate::terms::Phase;
@@ -24,6 +25,7 @@ pub struct StepLoop {
     pub model: Arc<dyn Model>,
     pub input: Box<dyn Input>,
     pub exchange: Box<dyn Exchange>,
+    pub tape: Tape,
     /// Where all replicas of the worker meet after warm-up, so that their measured steps begin together.
     pub start_line: Arc<Barrier>,
     pub warmup_steps: u64,
@@ -92,37 +94,39 @@ impl StepLoop {
         let batch = self.input.next(clock).context("taking a batch")?;
         seen.examples += batch.examples as u64;
         seen.label_sum += batch.label_sum;
-        let loss = self.model.loss(&batch).context("computing the loss")?;
+        self.tape.rewind();
+        let loss = self
+            .model
+            .loss(&mut self.tape, &batch)
+            .context("computing the loss")?;
         clock.book(Phase::Forward);
         let Some(loss) = loss else {
             return Ok(());
         };
-        let gradients = self.gradients(&loss).context("computing gradients")?;
+        let gradients = self.gradients().context("computing gradients")?;
         clock.book(Phase::Backward);
         self.exchange
             .update(gradients, clock)
             .context("updating the parameters")?;
-        seen.note_loss(&loss)
+        seen.note_loss(loss)
     }
 
     /// Gradients of all variables in name order.
-    fn gradients(&self, loss: &Tensor) -> Result<Vec<Tensor>> {
-        let mut store = loss.backward()?;
+    fn gradients(&mut self) -> Result<Vec<Tensor>> {
+        self.tape.backward()?;
         self.model
             .parameters()
             .iter()
             .map(|(name, variable)| {
-                store
-                    .remove(variable)
-                    .with_context(|| format!("variable {name} has no gradient"))
+                let gradient = self.tape.gradient(variable).cloned();
+                gradient.with_context(|| format!("variable {name} has no gradient"))
             })
             .collect()
     }
 }
 
 impl Seen {
-    fn note_loss(&mut self, loss: &Tensor) -> Result<()> {
-        let value = f64::from(loss.to_scalar::<f32>()?);
+    fn note_loss(&mut self, value: f64) -> Result<()> {
         anyhow::ensure!(
             value.is_finite(),
             "the loss became {value}: lower model.learning_rate, or look at the input"

@@ -1,6 +1,7 @@
 //! Seeded numbers, and the comparison of a gradient with differences of the function.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
+use xrun::worker::layer::{Layer, Tape};
 
 /// Half the distance between the points of a central difference.
 pub const STEP: f64 = 1e-6;
@@ -23,9 +24,23 @@ pub fn variable(values: &Tensor) -> Var {
     Var::from_tensor(values).unwrap()
 }
 
-/// A scalar that depends on every number of `y`, each with another weight.
-pub fn weighed(y: &Tensor) -> Result<Tensor> {
-    (y * numbers(99, y.shape()).to_dtype(y.dtype())?)?.sum_all()
+/// What a layer made of some variables, and the gradients of a scalar that depends on every number of
+/// it, each with another weight.
+pub fn differentiate(x: &Tensor, layer: &dyn Layer) -> (Tensor, Tape) {
+    let mut tape = Tape::default();
+    let y = layer.forward(&mut tape, x).unwrap();
+    tape.backward_from(&weights_of(&y)).unwrap();
+    (y, tape)
+}
+
+/// That scalar.
+pub fn weighed(x: &Tensor, layer: &dyn Layer) -> Result<Tensor> {
+    let y = layer.forward(&mut Tape::default(), x)?;
+    (&y * weights_of(&y))?.sum_all()
+}
+
+fn weights_of(y: &Tensor) -> Tensor {
+    numbers(99, y.shape()).to_dtype(y.dtype()).unwrap()
 }
 
 /// `‖a − b‖ / ‖b‖`.
@@ -44,30 +59,34 @@ pub fn relative_distance(a: &Tensor, b: &Tensor) -> f64 {
 }
 
 /// The difference quotient of `loss` by number `index` of `variable`.
-pub fn quotient(loss: &dyn Fn() -> Result<Tensor>, variable: &Var, index: usize) -> f64 {
+pub fn quotient(loss: &mut dyn FnMut() -> Result<f64>, variable: &Var, index: usize) -> f64 {
     let old = variable.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-    let at = |offset: f64| {
+    let mut at = |offset: f64| {
         let mut moved = old.clone();
         moved[index] += offset;
         let moved = Tensor::from_vec(moved, variable.shape(), &Device::Cpu).unwrap();
         variable.set(&moved).unwrap();
-        loss().unwrap().to_scalar::<f64>().unwrap()
+        loss().unwrap()
     };
     let quotient = (at(STEP) - at(-STEP)) / (2.0 * STEP);
     at(0.0);
     quotient
 }
 
-/// The largest relative distance between a gradient of `layer` and its difference quotients.
-pub fn worst_error(layer: &dyn Fn() -> Result<Tensor>, variables: &[&Var]) -> f64 {
-    let loss = || weighed(&layer()?);
-    let gradients = loss().unwrap().backward().unwrap();
-    let errors = variables.iter().map(|variable| {
-        let quotients: Vec<f64> = (0..variable.elem_count())
-            .map(|i| quotient(&loss, variable, i))
-            .collect();
-        let quotients = Tensor::from_vec(quotients, variable.shape(), &Device::Cpu).unwrap();
-        relative_distance(gradients.get(variable).unwrap(), &quotients)
-    });
+/// The largest relative distance between a gradient of `layer` by `x` and `variables` and its
+/// difference quotients.
+pub fn worst_error(x: &Var, layer: &dyn Layer, variables: &[&Var]) -> f64 {
+    let loss = || weighed(x, layer)?.to_scalar::<f64>();
+    let (_, tape) = differentiate(x, layer);
+    let errors = [x]
+        .into_iter()
+        .chain(variables.iter().copied())
+        .map(|variable| {
+            let quotients: Vec<f64> = (0..variable.elem_count())
+                .map(|i| quotient(&mut || loss(), variable, i))
+                .collect();
+            let quotients = Tensor::from_vec(quotients, variable.shape(), &Device::Cpu).unwrap();
+            relative_distance(tape.gradient(variable).unwrap(), &quotients)
+        });
     errors.fold(0.0, f64::max)
 }

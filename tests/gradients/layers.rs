@@ -1,12 +1,12 @@
 //! Each layer of random shape in f64 against differences. Cases are the same in every run, since a
 //! rectifier within a step of its kink would be no error of the gradient.
 
-use crate::differences::{numbers, relative_distance, variable, worst_error};
-use candle_core::{Device, Module, Tensor};
+use crate::differences::{differentiate, numbers, relative_distance, variable, worst_error};
+use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
-use xrun::worker::layer::l2::half_square;
-use xrun::worker::layer::{Activation, Conv, Dense, Lrn, max_pool};
+use xrun::worker::layer::loss::{CrossEntropy, SquaredError};
+use xrun::worker::layer::{Activation, Conv, Dense, Layer, Lrn, MaxPool, Tape};
 
 const BOUND: f64 = 1e-7;
 
@@ -44,7 +44,7 @@ fn convolution() {
             let b = variable(&numbers(3, filters));
             let conv = Conv::new(w.clone(), b.clone(), padding, activation);
             let conv = if pooled { conv.pooled() } else { conv };
-            worst_error(&|| conv.forward(&x), &[&x, &w, &b])
+            worst_error(&x, &conv, &[&w, &b])
         },
     );
 }
@@ -57,8 +57,10 @@ fn a_pooled_convolution_is_a_convolution_and_a_pooling() {
         variable(&numbers(3, 20)),
     );
     let conv = Conv::new(w, b, 1, Activation::Relu);
-    let apart = max_pool(&conv.forward(&x).unwrap()).unwrap();
-    let fused = conv.pooled().forward(&x).unwrap();
+    let mut tape = Tape::default();
+    let apart = conv.forward(&mut tape, &x).unwrap();
+    let apart = MaxPool.forward(&mut tape, &apart).unwrap();
+    let fused = conv.pooled().forward(&mut Tape::default(), &x).unwrap();
     assert!(relative_distance(&fused, &apart) < 1e-14);
 }
 
@@ -73,7 +75,7 @@ fn dense() {
             // Some number passes every rectifier: no gradient is zero.
             let b = variable(&(numbers(3, outputs).abs().unwrap() + 0.5).unwrap());
             let dense = Dense::new(w.clone(), b.clone(), activation);
-            worst_error(&|| dense.forward(&x), &[&x, &w, &b])
+            worst_error(&x, &dense, &[&w, &b])
         },
     );
 }
@@ -89,7 +91,7 @@ fn pooling() {
         let apart: Vec<f64> = order.iter().map(|place| f64::from(*place) * 1e-2).collect();
         let shape = (batch, height, width, channels);
         let x = variable(&Tensor::from_vec(apart, shape, &Device::Cpu).unwrap());
-        worst_error(&|| max_pool(&x), &[&x])
+        worst_error(&x, &MaxPool, &[])
     });
 }
 
@@ -104,24 +106,100 @@ fn response_normalisation() {
                 alpha: 0.7,
             };
             let x = variable(&(numbers(1, (pixels, channels)) * 2.0).unwrap());
-            worst_error(&|| lrn.forward(&x), &[&x])
+            worst_error(&x, &lrn, &[])
         },
     );
 }
 
 #[test]
-fn weight_decay() {
-    check(1..40usize, |length| {
-        let w = variable(&numbers(1, length));
-        worst_error(&|| half_square(&w), &[&w])
-    });
+fn weight_decay_is_a_part_of_the_gradient() {
+    let (x, w, b) = (
+        numbers(1, (3, 4)),
+        variable(&numbers(2, (4, 5))),
+        variable(&numbers(3, 5)),
+    );
+    let dense = Dense::new(w.clone(), b, Activation::Identity);
+    let gradient = |dense: &Dense| {
+        let (_, tape) = differentiate(&x, dense);
+        tape.gradient(&w).unwrap().clone()
+    };
+    let without = gradient(&dense);
+    assert_eq!(dense.penalty().unwrap(), 0.0);
+    let decayed = dense.decayed(0.25);
+    let expected = (without + (w.as_tensor() * 0.25).unwrap()).unwrap();
+    assert!(relative_distance(&gradient(&decayed), &expected) < 1e-14);
+    let squares = w
+        .sqr()
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .to_scalar::<f64>()
+        .unwrap();
+    assert!((decayed.penalty().unwrap() / (0.125 * squares) - 1.0).abs() < 1e-14);
+}
+
+#[test]
+fn losses() {
+    let logits = variable(&(numbers(1, (5, 7)) * 3.0).unwrap());
+    let labels = Tensor::new(&[0u32, 6, 3, 3, 1], &Device::Cpu).unwrap();
+    assert!(worst_error(&logits, &CrossEntropy(&labels), &[]) < BOUND);
+    let targets = numbers(2, (5, 7));
+    assert!(worst_error(&logits, &SquaredError(&targets), &[]) < BOUND);
+    let wrong = Tensor::new(&[0u32, 6, 3, 7, 1], &Device::Cpu).unwrap();
+    let mut tape = Tape::default();
+    assert!(
+        CrossEntropy(&wrong).forward(&mut tape, &logits).is_err(),
+        "no such class"
+    );
+    assert!(
+        SquaredError(&numbers(2, (7, 5)))
+            .forward(&mut tape, &logits)
+            .is_err()
+    );
+}
+
+#[test]
+fn a_tape_takes_its_memory_again_and_refuses_what_is_no_chain() {
+    let x = numbers(1, (2, 3));
+    let dense = |seed, shape: (usize, usize)| {
+        let (w, b) = (
+            variable(&numbers(seed, shape)),
+            variable(&numbers(3, shape.1)),
+        );
+        (Dense::new(w.clone(), b, Activation::Relu), w)
+    };
+    let ((first, w), (second, _)) = (dense(2, (3, 4)), dense(4, (4, 2)));
+    let mut tape = Tape::default();
+    let mut step = |x: &Tensor| {
+        tape.rewind();
+        let y = first.forward(&mut tape, x).unwrap();
+        let z = second.forward(&mut tape, &y).unwrap();
+        tape.backward().unwrap();
+        let gradient = tape.gradient(&w).unwrap().clone();
+        assert!(
+            first.forward(&mut tape, x).is_err(),
+            "not the result before"
+        );
+        (z.id(), gradient.id(), gradient.copy().unwrap())
+    };
+    let (z, dw, gradient) = step(&x);
+    let (same_z, same_dw, _) = step(&(&x * 2.0).unwrap());
+    assert!(
+        (z, dw) == (same_z, same_dw),
+        "memory of a step is taken again"
+    );
+    assert_eq!(relative_distance(&step(&x).2, &gradient), 0.0);
+    let (other_z, _, _) = step(&numbers(1, (5, 3)));
+    assert_ne!(other_z, z, "another shape needs other memory");
 }
 
 #[test]
 fn the_gradient_of_an_equal_window_goes_to_its_first_number() {
     let x = variable(&Tensor::ones((1, 4, 4, 1), candle_core::DType::F64, &Device::Cpu).unwrap());
-    let gradients = max_pool(&x).unwrap().sum_all().unwrap().backward().unwrap();
-    let dx = gradients.get(&x).unwrap().flatten_all().unwrap();
+    let mut tape = Tape::default();
+    MaxPool.forward(&mut tape, &x).unwrap();
+    tape.backward().unwrap();
+    let dx = tape.gradient(&x).unwrap().flatten_all().unwrap();
     let mut expected = [0.0; 16];
     for first in [0, 2, 8, 10] {
         expected[first] = 1.0;
@@ -136,12 +214,14 @@ fn shapes_that_do_not_fit_are_refused() {
     let conv = |shape: (usize, usize, usize, usize), padding| {
         let weights = variable(&numbers(2, shape));
         let conv = Conv::new(weights, biases.clone(), padding, Activation::Identity);
-        conv.forward(&x).map(|y| y.dims().to_vec())
+        conv.forward(&mut Tape::default(), &x)
+            .map(|y| y.dims().to_vec())
     };
     assert_eq!(conv((3, 3, 3, 2), 1).unwrap(), [1, 4, 4, 2]);
     assert!(conv((3, 3, 4, 2), 1).is_err(), "other channels");
     assert!(conv((3, 2, 3, 2), 1).is_err(), "no square kernel");
     assert!(conv((3, 3, 3, 1), 1).is_err(), "other biases");
     assert!(conv((7, 7, 3, 2), 1).is_err(), "kernel larger than image");
-    assert!(max_pool(&numbers(1, (4, 4))).is_err(), "no images");
+    let no_images = MaxPool.forward(&mut Tape::default(), &numbers(1, (4, 4)));
+    assert!(no_images.is_err());
 }

@@ -3,6 +3,7 @@
 use crate::differences::{numbers, quotient, relative_distance};
 use candle_core::{DType, Device, Tensor};
 use xrun::worker::input::Batch;
+use xrun::worker::layer::Tape;
 use xrun::worker::model::{Cifar10, Model};
 
 fn batch(examples: usize, dtype: DType) -> Batch {
@@ -19,15 +20,20 @@ fn batch(examples: usize, dtype: DType) -> Batch {
 fn gradients_follow_differences_of_the_loss() {
     let model = Cifar10::new(3, DType::F64).unwrap();
     let batch = batch(2, DType::F64);
-    let loss = || Ok(model.loss(&batch)?.unwrap());
-    let gradients = loss().unwrap().backward().unwrap();
+    let mut tape = Tape::default();
+    model.loss(&mut tape, &batch).unwrap();
+    tape.backward().unwrap();
+    let mut loss = || {
+        let mut tape = Tape::default();
+        Ok(model.loss(&mut tape, &batch)?.unwrap())
+    };
     for (name, variable) in model.parameters() {
-        let gradient = gradients.get(variable).unwrap().flatten_all().unwrap();
+        let gradient = tape.gradient(variable).unwrap().flatten_all().unwrap();
         let gradient = gradient.to_vec1::<f64>().unwrap();
         let largest = gradient.iter().fold(0f64, |most, g| most.max(g.abs()));
         let steepest = gradient.iter().position(|g| g.abs() == largest).unwrap();
         for index in [0, gradient.len() / 2, steepest] {
-            let error = (quotient(&loss, variable, index) - gradient[index]).abs() / largest;
+            let error = (quotient(&mut loss, variable, index) - gradient[index]).abs() / largest;
             assert!(
                 error < 1e-6,
                 "{name}, number {index}: relative error {error}"
@@ -42,11 +48,12 @@ fn the_number_of_threads_changes_nothing_but_rounding() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build().unwrap().install(|| {
             let model = Cifar10::new(3, dtype).unwrap();
-            let loss = model.loss(&batch(7, dtype)).unwrap().unwrap();
-            let mut gradients = loss.backward().unwrap();
+            let mut tape = Tape::default();
+            model.loss(&mut tape, &batch(7, dtype)).unwrap();
+            tape.backward().unwrap();
             let parameters = model.parameters().iter();
             parameters
-                .map(|(_, v)| gradients.remove(v).unwrap())
+                .map(|(_, v)| tape.gradient(v).unwrap().clone())
                 .collect::<Vec<_>>()
         })
     };

@@ -1,29 +1,28 @@
 //! The f32 instance of each layer, at the sizes of the cifar10 network, against the f64 one.
 
-use crate::differences::{numbers, relative_distance, variable, weighed};
-use candle_core::{DType, Module, Result, Tensor, Var};
-use xrun::worker::layer::{Activation, Conv, Dense, Lrn, max_pool};
+use crate::differences::{differentiate, numbers, relative_distance, variable};
+use candle_core::{DType, Tensor, Var};
+use xrun::worker::layer::{Activation, Conv, Dense, Layer, Lrn, MaxPool, Tape};
 
-/// The result and all gradients of `layer` in the type of `values`.
-fn all_of(layer: &dyn Fn(&[Var]) -> Result<Tensor>, values: &[Tensor]) -> Vec<Tensor> {
+/// A layer made of variables.
+type Make = dyn Fn(&[Var]) -> Box<dyn Layer>;
+
+/// The result of a layer for the first of `values`, and all gradients, in the type of `values`.
+fn all_of(make: &Make, values: &[Tensor]) -> Vec<Tensor> {
     let variables: Vec<Var> = values.iter().map(variable).collect();
-    let y = layer(&variables).unwrap();
-    let mut gradients = weighed(&y).unwrap().backward().unwrap();
-    let mut all = vec![y];
-    all.extend(variables.iter().map(|v| gradients.remove(v).unwrap()));
-    all
+    let (y, tape) = differentiate(&variables[0], &*make(&variables));
+    let gradients = variables.iter().map(|v| tape.gradient(v).unwrap().clone());
+    [y].into_iter().chain(gradients).collect()
 }
 
 /// The largest relative distance between f32 and f64, for arguments that are exact in both.
-fn worst_distance(layer: &dyn Fn(&[Var]) -> Result<Tensor>, values: Vec<Tensor>) -> f64 {
+fn worst_distance(make: &Make, values: Vec<Tensor>) -> f64 {
     let to = |tensors: &[Tensor], dtype| -> Vec<Tensor> {
         tensors.iter().map(|t| t.to_dtype(dtype).unwrap()).collect()
     };
     let single = to(&values, DType::F32);
     let double = to(&single, DType::F64);
-    let pairs = all_of(layer, &single)
-        .into_iter()
-        .zip(all_of(layer, &double));
+    let pairs = all_of(make, &single).into_iter().zip(all_of(make, &double));
     pairs
         .map(|(a, b)| relative_distance(&a, &b))
         .fold(0.0, f64::max)
@@ -38,8 +37,9 @@ fn convolutions() {
             numbers(3, 64),
         ];
         // Without a rectifier, of which rounding may turn some that are nearly zero.
-        let layer = |v: &[Var]| {
-            Conv::new(v[1].clone(), v[2].clone(), 2, Activation::Identity).forward(&v[0])
+        let layer = |v: &[Var]| -> Box<dyn Layer> {
+            let conv = Conv::new(v[1].clone(), v[2].clone(), 2, Activation::Identity);
+            Box::new(conv)
         };
         let distance = worst_distance(&layer, values);
         assert!(distance < 2e-6, "{channels} channels: {distance}");
@@ -53,8 +53,9 @@ fn dense_layers() {
         numbers(2, (2304, 384)),
         numbers(3, 384),
     ];
-    let layer =
-        |v: &[Var]| Dense::new(v[1].clone(), v[2].clone(), Activation::Identity).forward(&v[0]);
+    let layer = |v: &[Var]| -> Box<dyn Layer> {
+        Box::new(Dense::new(v[1].clone(), v[2].clone(), Activation::Identity))
+    };
     let distance = worst_distance(&layer, values);
     assert!(distance < 2e-6, "{distance}");
 }
@@ -67,7 +68,7 @@ fn response_normalisation() {
         alpha: 0.001 / 9.0,
     };
     let values = (numbers(1, (2, 12, 12, 64)) * 30.0).unwrap();
-    let distance = worst_distance(&|v| lrn.forward(&v[0]), vec![values]);
+    let distance = worst_distance(&move |_| Box::new(lrn), vec![values]);
     assert!(distance < 1e-6, "{distance}");
 }
 
@@ -77,9 +78,10 @@ fn pooling_is_exact() {
     let result_only = |dtype| {
         let x = numbers(1, (3, 24, 24, 64)).to_dtype(DType::F32).unwrap();
         let x = variable(&x.to_dtype(dtype).unwrap());
-        let y = max_pool(&x).unwrap();
-        let dx = y.sum_all().unwrap().backward().unwrap().remove(&x).unwrap();
-        [y, dx]
+        let mut tape = Tape::default();
+        let y = MaxPool.forward(&mut tape, &x).unwrap();
+        tape.backward().unwrap();
+        [y, tape.gradient(&x).unwrap().clone()]
     };
     for (a, b) in result_only(DType::F32).iter().zip(&result_only(DType::F64)) {
         assert_eq!(relative_distance(a, b), 0.0);

@@ -31,7 +31,7 @@ fn animals() -> Vec<(&'static str, String, &'static str, &'static str)> {
             r#"{READY}; read start
 echo '{{"event":"step","replica":0,"first_step":0,"steps":4,"seconds":0.000001,"phases":[0,0,0,0,0,0,0]}}'
 echo '{{"event":"replica","replica":0,"examples":{examples},"cores":"0","first_loss":null,"last_loss":null,"input_checksum":1,"parameter_digest":null}}'
-echo '{{"event":"finished","steps":4,"measured_from_seconds":0,"elapsed_seconds":0.000001,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolution":null}}'"#
+echo '{{"event":"finished","steps":4,"measured_from_seconds":0,"elapsed_seconds":0.000001,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[]}}'"#
         )
     };
     vec![

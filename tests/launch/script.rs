@@ -25,7 +25,7 @@ progress() { echo '{"event":"progress","steps":1}'; }
 step() { echo '{"event":"step","replica":0,"first_step":'"$1"',"steps":1,"seconds":0.00001,"phases":[0,0,0,0.000005,0,0,0]}'; }
 core() { echo "$job" | sed 's/.*"cores":\[\([0-9]*\)\].*/\1/'; }
 replica() { echo '{"event":"replica","replica":0,"examples":'"$1"',"cores":"'"$(core)"'","first_loss":null,"last_loss":null,"input_checksum":0,"parameter_digest":null}'; }
-finished() { echo '{"event":"finished","steps":2,"measured_from_seconds":0,"elapsed_seconds":'"$1"',"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0.00001,"exchanged_bytes":0,"peak_memory_bytes":1,"cpu_seconds":0,"convolution":null}'; }
+finished() { echo '{"event":"finished","steps":2,"measured_from_seconds":0,"elapsed_seconds":'"$1"',"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0.00001,"exchanged_bytes":0,"peak_memory_bytes":1,"cpu_seconds":0,"convolutions":[]}'; }
 begin() { job; ready; start; }
 work() { progress; step 0; step 1; replica 8; }
 "#;

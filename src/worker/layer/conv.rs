@@ -12,18 +12,19 @@
 //! | y | `(batch, height + 2p + 1 − k, width + 2p + 1 − k, filters)` |
 //!
 //! ```
-//! use candle_core::{DType, Device, Module, Tensor, Var};
-//! use xrun::worker::layer::{Activation, Conv};
+//! use candle_core::{DType, Device, Tensor, Var};
+//! use xrun::worker::layer::{Activation, Conv, Layer, Tape};
 //!
 //! # fn main() -> candle_core::Result<()> {
 //! let cpu = &Device::Cpu;
 //! let weights = Var::ones((5, 5, 3, 8), DType::F32, cpu)?;
 //! let biases = Var::zeros(8, DType::F32, cpu)?;
 //! let conv = Conv::new(weights.clone(), biases, 2, Activation::Relu);
-//! let y = conv.forward(&Tensor::ones((2, 24, 24, 3), DType::F32, cpu)?)?;
+//! let mut tape = Tape::default();
+//! let y = conv.forward(&mut tape, &Tensor::ones((2, 24, 24, 3), DType::F32, cpu)?)?;
 //! assert_eq!(y.dims(), [2, 24, 24, 8]);
-//! let gradients = y.sum_all()?.backward()?;
-//! assert_eq!(gradients.get(&weights).unwrap().dims(), [5, 5, 3, 8]);
+//! tape.backward()?;
+//! assert_eq!(tape.gradient(&weights).unwrap().dims(), [5, 5, 3, 8]);
 //! # Ok(())
 //! # }
 //! ```
@@ -31,27 +32,29 @@
 //! With [`Conv::pooled`] the result is `max_pool(y)`, and `y` is never written: maximum, bias and
 //! rectifier commute, so the activation follows the maximum.
 //!
-//! Each thread takes a part of the batch and multiplies the patches of a few images at a time by
-//! the weights, so that patches stay in the cache (Chellapilla, Puri, Simard 2006). The gradient of
-//! the input is a convolution too: of the output's gradient with the flipped and transposed filters.
+//! Each thread takes a part of the batch, a few images at a time, so that what is computed of them
+//! stays in its cache. The gradient of the input is a convolution too: of the output's gradient with
+//! the flipped and transposed filters.
 
-#[allow(dead_code)]
 mod algorithm;
+mod choice;
 mod geometry;
 mod im2col;
 mod pass;
 
 use super::Activation;
+use super::Layer;
 use super::max_pool::Windows;
-use super::operation::{Backward, Function, View, apply3};
-use super::partition::{examples_per_thread, sum_of};
+use super::operation::{self, Function, View};
+use super::partition::{add, examples_per_thread};
 use super::scalar::Scalar;
+use super::tape::Tape;
 use crate::terms;
-use candle_core::{Module, Result, Shape, Tensor, Var};
+use algorithm::Algorithm;
+use candle_core::{Result, Shape, Tensor, Var};
 use geometry::Geometry;
-use pass::{BackwardShare, ForwardShare, Pass};
+use pass::{Backward, Forward, Pass, Prepared};
 use rayon::prelude::*;
-use std::sync::OnceLock;
 
 /// One convolution layer.
 #[derive(Clone, Debug)]
@@ -61,12 +64,10 @@ pub struct Conv {
     padding: usize,
     activation: Activation,
     pooled: bool,
+    algorithm: terms::Convolution,
 }
 
 impl Conv {
-    /// How these layers compute: patches as rows of a matrix, then products of matrices.
-    pub const ALGORITHM: terms::Convolution = terms::Convolution::Im2col;
-
     /// `weights` `(k, k, channels, filters)`, `biases` `(filters,)`, `padding` below `k`.
     pub fn new(weights: Var, biases: Var, padding: usize, activation: Activation) -> Self {
         Self {
@@ -75,6 +76,7 @@ impl Conv {
             padding,
             activation,
             pooled: false,
+            algorithm: terms::Convolution::Auto,
         }
     }
 
@@ -85,109 +87,15 @@ impl Conv {
             ..self
         }
     }
-}
 
-impl Module for Conv {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let function = Convolution {
-            padding: self.padding,
-            activation: self.activation,
-            pooled: self.pooled,
-            places: OnceLock::new(),
-        };
-        apply3(function, [x, &self.weights, &self.biases])
-    }
-}
-
-struct Convolution {
-    padding: usize,
-    activation: Activation,
-    pooled: bool,
-    /// Where in its window each maximum was found; empty without pooling.
-    places: OnceLock<Vec<u8>>,
-}
-
-impl Function<3> for Convolution {
-    const NAME: &'static str = "convolution";
-
-    fn forward<T: Scalar>(&self, [x, w, b]: [View<T>; 3]) -> Result<(Vec<T>, Shape)> {
-        let (pass, batch) = self.pass(&x, &w, &b)?;
-        let part = examples_per_thread(batch);
-        let mut y = vec![T::zero(); batch * pass.result()];
-        let mut places = vec![0; if self.pooled { y.len() } else { 0 }];
-        let mut places_of_parts = places.chunks_mut(part * pass.result());
-        let shares: Vec<_> = x
-            .data
-            .chunks(part * pass.geometry.image())
-            .zip(y.chunks_mut(part * pass.result()))
-            .map(|(x, y)| ForwardShare {
-                x,
-                y,
-                places: places_of_parts.next().unwrap_or_default(),
-            })
-            .collect();
-        shares
-            .into_par_iter()
-            .for_each(|share| pass.forward(share, w.data, b.data));
-        self.places.get_or_init(|| places);
-        let [height, width] = pass.result_size();
-        Ok((y, (batch, height, width, pass.filters).into()))
+    /// The same layer, computed in another way.
+    pub fn by(self, algorithm: terms::Convolution) -> Self {
+        Self { algorithm, ..self }
     }
 
-    fn backward<T: Scalar>(&self, call: Backward<T, 3>) -> Result<[Option<Vec<T>>; 3]> {
-        let [x, w, b] = call.args;
-        let (pass, batch) = self.pass(&x, &w, &b)?;
-        let places = self.places.get().expect("forward comes before backward");
-        let part = examples_per_thread(batch);
-        let [image, result] = [pass.geometry.image(), pass.result()].map(|size| part * size);
-        let mut dx = vec![T::zero(); if call.wanted[0] { x.data.len() } else { 0 }];
-        let (mut dx_of_parts, mut places_of_parts) = (dx.chunks_mut(image), places.chunks(result));
-        let results = call.result.data.chunks(result);
-        let shares: Vec<_> = x
-            .data
-            .chunks(image)
-            .zip(results.zip(call.gradient.data.chunks(result)))
-            .map(|(x, (y, dy))| BackwardShare {
-                x,
-                y,
-                dy,
-                places: places_of_parts.next().unwrap_or_default(),
-                dx: dx_of_parts.next().unwrap_or_default(),
-            })
-            .collect();
-        let flipped = if call.wanted[0] {
-            pass.flip(w.data)
-        } else {
-            Vec::new()
-        };
-        let sums: Vec<_> = shares
-            .into_par_iter()
-            .map(|share| pass.backward(share, &flipped))
-            .collect();
-        let (dw, db) = sums.into_iter().unzip();
-        let dx = call.wanted[0].then_some(dx);
-        Ok([dx, Some(sum_of(dw)), Some(sum_of(db))])
-    }
-}
-
-impl Convolution {
-    /// What both directions do, with sizes checked, and the number of images.
-    fn pass<T>(&self, x: &View<T>, w: &View<T>, b: &View<T>) -> Result<(Pass, usize)> {
-        let (
-            &[batch, height, width, channels],
-            &[kernel, kernel_width, inputs, filters],
-            &[biases],
-        ) = (x.dims, w.dims, b.dims)
-        else {
-            let (x, w, b) = (x.dims, w.dims, b.dims);
-            candle_core::bail!(
-                "images {x:?}, weights {w:?}, biases {b:?}: not 4, 4 and 1 dimensions"
-            );
-        };
-        if kernel != kernel_width || channels != inputs || biases != filters {
-            let (x, w, b) = (x.dims, w.dims, b.dims);
-            candle_core::bail!("images {x:?}, weights {w:?} and biases {b:?} do not fit");
-        }
+    /// The algorithm that computes it for images of this size: never `auto`.
+    pub fn algorithm(&self, [height, width]: [usize; 2]) -> Result<terms::Convolution> {
+        let (kernel, _, channels, filters) = self.weights.dims4()?;
         let geometry = Geometry {
             height,
             width,
@@ -195,19 +103,188 @@ impl Convolution {
             kernel,
             padding: self.padding,
         };
+        Ok(choice::resolve(self.algorithm, geometry, filters))
+    }
+}
+
+impl Layer for Conv {
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
+        let function = Convolution {
+            padding: self.padding,
+            activation: self.activation,
+            pooled: self.pooled,
+            algorithm: self.algorithm,
+        };
+        tape.apply(function, [x, &self.weights, &self.biases])
+    }
+}
+
+struct Convolution {
+    padding: usize,
+    activation: Activation,
+    pooled: bool,
+    algorithm: terms::Convolution,
+}
+
+/// Memory of one call.
+#[derive(Default)]
+pub struct Room<T> {
+    /// Where in its window each maximum was found; empty without pooling.
+    places: Vec<u8>,
+    /// Weights as the algorithm takes them, on the way forward and on the way back.
+    forward: Vec<T>,
+    back: Vec<T>,
+    flipped: Vec<T>,
+    threads: Vec<pass::Room<T>>,
+}
+
+impl Function<3> for Convolution {
+    const NAME: &'static str = "convolution";
+    type Room<T: Scalar> = Room<T>;
+
+    fn result(&self, args: [&[usize]; 3]) -> Result<Shape> {
+        let batch = self.check(args)?;
+        let pass = self.pass(args);
+        let [height, width] = pass.result_size();
+        Ok((batch, height, width, pass.filters).into())
+    }
+
+    fn forward<T: Scalar>(&self, [x, w, b]: [View<T>; 3], out: &mut [T], room: &mut Room<T>) {
+        let pass = self.pass([x.dims, w.dims, b.dims]);
+        let algorithm = self.algorithm(pass.geometry, pass.filters);
+        algorithm.prepare(w.data, &mut room.forward);
+        let filters = Prepared {
+            algorithm: &*algorithm,
+            weights: &room.forward,
+        };
+        let part = examples_per_thread(x.dims[0]);
+        room.places
+            .resize(if self.pooled { out.len() } else { 0 }, 0);
+        let mut places = room.places.chunks_mut(part * pass.result());
+        let shares: Vec<_> = (x.data.chunks(part * pass.geometry.image()))
+            .zip(out.chunks_mut(part * pass.result()))
+            .map(|(x, y)| Forward {
+                x,
+                y,
+                places: places.next().unwrap_or_default(),
+            })
+            .collect();
+        room.threads.resize_with(shares.len(), Default::default);
+        (shares.into_par_iter().zip(&mut room.threads))
+            .for_each(|(share, room)| pass.forward(share, filters, b.data, room));
+    }
+
+    fn backward<T: Scalar>(
+        &self,
+        call: operation::Backward<T, 3>,
+        [dx, dw, db]: [Option<&mut [T]>; 3],
+        room: &mut Room<T>,
+    ) {
+        let [x, w, b] = call.args;
+        let pass = self.pass([x.dims, w.dims, b.dims]);
+        let forward = self.algorithm(pass.geometry, pass.filters);
+        let transposed = pass.geometry.transposed(pass.filters);
+        let algorithm_back = self.algorithm(transposed, pass.geometry.channels);
+        let back = dx.is_some().then(|| {
+            pass.flip(w.data, &mut room.flipped);
+            algorithm_back.prepare(&room.flipped, &mut room.back);
+            Prepared {
+                algorithm: &*algorithm_back,
+                weights: &room.back[..],
+            }
+        });
+        let part = examples_per_thread(x.dims[0]);
+        let [image, result] = [pass.geometry.image(), pass.result()].map(|size| part * size);
+        let mut dx = dx.unwrap_or_default().chunks_mut(image);
+        let mut places = room.places.chunks(result);
+        let results = (call.result.data.chunks(result)).zip(call.gradient.data.chunks(result));
+        let shares: Vec<_> = (x.data.chunks(image).zip(results))
+            .map(|(x, (y, dy))| Backward {
+                x,
+                y,
+                dy,
+                places: places.next().unwrap_or_default(),
+                dx: dx.next().unwrap_or_default(),
+            })
+            .collect();
+        let threads = &mut room.threads[..];
+        (shares.into_par_iter().zip(&mut *threads))
+            .for_each(|(share, room)| pass.backward(share, &*forward, back, room));
+        add_up(threads);
+        if let Some(dw) = dw {
+            forward.weight_gradient(&threads[0].sums, dw);
+        }
+        if let Some(db) = db {
+            db.copy_from_slice(&threads[0].biases);
+        }
+    }
+}
+
+/// Adds the sums of all threads, in order, to those of the first.
+fn add_up<T: Scalar>(threads: &mut [pass::Room<T>]) {
+    const CHUNK: usize = 1 << 14;
+    let Some((first, others)) = threads.split_first_mut() else {
+        return;
+    };
+    for other in others {
+        (first.sums.par_chunks_mut(CHUNK))
+            .zip(other.sums.par_chunks(CHUNK))
+            .for_each(|(sum, part)| add(sum, part));
+        add(&mut first.biases, &other.biases);
+    }
+}
+
+impl Convolution {
+    fn algorithm<T: Scalar>(&self, geometry: Geometry, filters: usize) -> Box<dyn Algorithm<T>> {
+        choice::algorithm(self.algorithm, geometry, filters)
+    }
+
+    /// The number of images, if the shapes fit.
+    fn check(&self, [x, w, b]: [&[usize]; 3]) -> Result<usize> {
+        let (&[batch, _, _, channels], &[kernel, kernel_width, inputs, filters], &[biases]) =
+            (x, w, b)
+        else {
+            candle_core::bail!(
+                "images {x:?}, weights {w:?}, biases {b:?}: not 4, 4 and 1 dimensions"
+            );
+        };
+        if kernel != kernel_width || channels != inputs || biases != filters {
+            candle_core::bail!("images {x:?}, weights {w:?} and biases {b:?} do not fit");
+        }
+        if batch == 0 {
+            candle_core::bail!("a batch without images has no gradients");
+        }
+        let geometry = self.geometry(x, w);
         if !geometry.is_valid() {
             candle_core::bail!("no convolution has the sizes {geometry:?}");
         }
-        let pass = Pass {
+        Ok(batch)
+    }
+
+    fn geometry(&self, x: &[usize], w: &[usize]) -> Geometry {
+        Geometry {
+            height: x[1],
+            width: x[2],
+            channels: x[3],
+            kernel: w[0],
+            padding: self.padding,
+        }
+    }
+
+    /// What both directions do with shapes that were checked.
+    fn pass(&self, [x, w, _]: [&[usize]; 3]) -> Pass {
+        let geometry = self.geometry(x, w);
+        let filters = w[3];
+        let windows = Windows {
+            height: geometry.out_height(),
+            width: geometry.out_width(),
+            channels: filters,
+        };
+        Pass {
             geometry,
             filters,
             activation: self.activation,
-            windows: self.pooled.then(|| Windows {
-                height: geometry.out_height(),
-                width: geometry.out_width(),
-                channels: filters,
-            }),
-        };
-        Ok((pass, batch))
+            windows: self.pooled.then_some(windows),
+        }
     }
 }

@@ -2,31 +2,32 @@
 //!
 //! | | shape |
 //! |---|---|
-//! | x | `(batch, inputs)` |
+//! | x | `(batch, …)`, of which each example has `inputs` numbers |
 //! | w | `(inputs, outputs)` |
 //! | b | `(outputs,)` |
 //! | y | `(batch, outputs)` |
 //!
 //! ```
-//! use candle_core::{DType, Device, Module, Tensor, Var};
-//! use xrun::worker::layer::{Activation, Dense};
+//! use candle_core::{Device, Tensor, Var};
+//! use xrun::worker::layer::{Activation, Dense, Layer, Tape};
 //!
 //! # fn main() -> candle_core::Result<()> {
 //! let weights = Var::new(&[[1f32, -1.0], [2.0, -2.0]], &Device::Cpu)?;
 //! let biases = Var::new(&[0.5f32, 0.5], &Device::Cpu)?;
 //! let dense = Dense::new(weights, biases, Activation::Relu);
-//! let y = dense.forward(&Tensor::new(&[[3f32, 1.0]], &Device::Cpu)?)?;
+//! let y = dense.forward(&mut Tape::default(), &Tensor::new(&[[3f32, 1.0]], &Device::Cpu)?)?;
 //! assert_eq!(y.to_vec2::<f32>()?, [[5.5, 0.0]]);
 //! # Ok(())
 //! # }
 //! ```
 
 use super::Activation;
+use super::Layer;
 use super::matrix::{Destination, Matrix, Threads, multiply};
-use super::operation::{Backward, Function, View, apply3};
-use super::partition::add_rows;
+use super::operation::{Backward, Function, View};
 use super::scalar::Scalar;
-use candle_core::{Module, Result, Shape, Tensor, Var};
+use super::tape::Tape;
+use candle_core::{Result, Shape, Tensor, Var};
 
 /// One fully connected layer.
 #[derive(Clone, Debug)]
@@ -34,6 +35,7 @@ pub struct Dense {
     weights: Var,
     biases: Var,
     activation: Activation,
+    decay: f64,
 }
 
 impl Dense {
@@ -43,59 +45,88 @@ impl Dense {
             weights,
             biases,
             activation,
+            decay: 0.0,
         }
     }
-}
 
-impl Module for Dense {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let function = Affine(self.activation);
-        apply3(function, [x, &self.weights, &self.biases])
+    /// The same layer, whose [`penalty`](Self::penalty) is a part of the loss: the gradient of the
+    /// weights has `decay · w` in it.
+    pub fn decayed(self, decay: f64) -> Self {
+        Self { decay, ..self }
+    }
+
+    /// `decay · ½ Σ w²`.
+    pub fn penalty(&self) -> Result<f64> {
+        Ok(self.decay * super::l2::half_square(&self.weights)?)
     }
 }
 
-struct Affine(Activation);
+impl Layer for Dense {
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
+        let function = Affine {
+            activation: self.activation,
+            decay: self.decay,
+        };
+        tape.apply(function, [x, &self.weights, &self.biases])
+    }
+}
+
+struct Affine {
+    activation: Activation,
+    decay: f64,
+}
 
 impl Function<3> for Affine {
     const NAME: &'static str = "dense";
 
-    fn forward<T: Scalar>(&self, [x, w, b]: [View<T>; 3]) -> Result<(Vec<T>, Shape)> {
-        let [batch, inputs, outputs] = sizes(&x, &w, &b)?;
-        let mut y = vec![T::zero(); batch * outputs];
-        let x = Matrix::rows_of(inputs, x.data);
-        let w = Matrix::rows_of(outputs, w.data);
-        multiply(x, w, &mut y, Destination::Overwrite, Threads::Pool);
-        self.0.finish(&mut y, b.data);
-        Ok((y, (batch, outputs).into()))
-    }
+    /// The gradient by what the activation takes.
+    type Room<T: Scalar> = Vec<T>;
 
-    fn backward<T: Scalar>(&self, call: Backward<T, 3>) -> Result<[Option<Vec<T>>; 3]> {
-        let [x, w, b] = call.args;
-        let [_, inputs, outputs] = sizes(&x, &w, &b)?;
-        let dy = self.0.backward(call.result.data, call.gradient.data);
-        let mut db = vec![T::zero(); outputs];
-        add_rows(&mut db, &dy);
-        let dy = Matrix::rows_of(outputs, &dy);
-        let product = |a, b, length| {
-            let mut out = vec![T::zero(); length];
-            multiply(a, b, &mut out, Destination::Overwrite, Threads::Pool);
-            out
-        };
-        let dw = product(Matrix::rows_of(inputs, x.data).t(), dy, w.data.len());
-        let w = Matrix::rows_of(outputs, w.data);
-        let dx = call.wanted[0].then(|| product(dy, w.t(), x.data.len()));
-        Ok([dx, Some(dw), Some(db)])
-    }
-}
-
-/// Batch, inputs and outputs, checked.
-fn sizes<T>(x: &View<T>, w: &View<T>, b: &View<T>) -> Result<[usize; 3]> {
-    match (x.dims, w.dims, b.dims) {
-        (&[batch, inputs], &[rows, outputs], &[biases]) if inputs == rows && outputs == biases => {
-            Ok([batch, inputs, outputs])
+    fn result(&self, [x, w, b]: [&[usize]; 3]) -> Result<Shape> {
+        match (x, w, b) {
+            (&[batch, ref rest @ ..], &[inputs, outputs], &[biases])
+                if rest.iter().product::<usize>() == inputs && outputs == biases =>
+            {
+                Ok((batch, outputs).into())
+            }
+            _ => candle_core::bail!("inputs {x:?}, weights {w:?} and biases {b:?} do not fit"),
         }
-        (x, w, b) => {
-            candle_core::bail!("inputs {x:?}, weights {w:?} and biases {b:?} do not fit")
+    }
+
+    fn forward<T: Scalar>(&self, [x, w, b]: [View<T>; 3], y: &mut [T], _: &mut Vec<T>) {
+        let x = Matrix::rows_of(w.dims[0], x.data);
+        let w = Matrix::rows_of(w.dims[1], w.data);
+        multiply(x, w, y, Destination::Overwrite, Threads::Pool);
+        self.activation.finish(y, b.data);
+    }
+
+    fn backward<T: Scalar>(
+        &self,
+        call: Backward<T, 3>,
+        [dx, dw, db]: [Option<&mut [T]>; 3],
+        room: &mut Vec<T>,
+    ) {
+        let [x, w, b] = call.args;
+        let (inputs, outputs) = (w.dims[0], w.dims[1]);
+        room.resize(call.result.data.len(), T::zero());
+        let mut sums = vec![T::zero(); b.data.len()];
+        self.activation
+            .backward(call.result.data, call.gradient.data, room, &mut sums);
+        let dy = Matrix::rows_of(outputs, room);
+        if let Some(db) = db {
+            db.copy_from_slice(&sums);
+        }
+        if let Some(dw) = dw {
+            let decay = T::from_f64(self.decay);
+            dw.iter_mut()
+                .zip(w.data)
+                .for_each(|(dw, w)| *dw = decay * *w);
+            let x = Matrix::rows_of(inputs, x.data).t();
+            multiply(x, dy, dw, Destination::Add, Threads::Pool);
+        }
+        if let Some(dx) = dx {
+            let w = Matrix::rows_of(outputs, w.data).t();
+            multiply(dy, w, dx, Destination::Overwrite, Threads::Pool);
         }
     }
 }

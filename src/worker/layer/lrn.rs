@@ -7,21 +7,23 @@
 //! Any shape whose last dimension is the channels; the result has the same.
 //!
 //! ```
-//! use candle_core::{Device, Module, Tensor};
-//! use xrun::worker::layer::Lrn;
+//! use candle_core::{Device, Tensor};
+//! use xrun::worker::layer::{Layer, Lrn, Tape};
 //!
 //! # fn main() -> candle_core::Result<()> {
 //! let lrn = Lrn { radius: 1, bias: 1.0, alpha: 5.0 };
-//! let y = lrn.forward(&Tensor::new(&[[0f32, 0.0, 3.0, 0.0]], &Device::Cpu)?)?;
+//! let y = lrn.forward(&mut Tape::default(), &Tensor::new(&[[0f32, 0.0, 3.0, 0.0]], &Device::Cpu)?)?;
 //! assert!((y.to_vec2::<f32>()?[0][2] - 3.0 * 46f32.powf(-0.75)).abs() < 1e-6);
 //! # Ok(())
 //! # }
 //! ```
 
-use super::operation::{Backward, Function, View, apply1};
+use super::Layer;
+use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
-use candle_core::{Module, Result, Shape, Tensor};
+use super::tape::Tape;
+use candle_core::{Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// A normalisation without variables.
@@ -33,36 +35,37 @@ pub struct Lrn {
     pub alpha: f64,
 }
 
-impl Module for Lrn {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        apply1(*self, x)
+impl Layer for Lrn {
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
+        tape.apply(*self, [x])
     }
 }
 
 impl Function<1> for Lrn {
     const NAME: &'static str = "local response normalisation";
+    type Room<T: Scalar> = ();
 
-    fn forward<T: Scalar>(&self, [x]: [View<T>; 1]) -> Result<(Vec<T>, Shape)> {
-        let channels = channels(&x)?;
-        let mut y = vec![T::zero(); x.data.len()];
-        let part = examples_per_thread(x.data.len() / channels) * channels;
-        x.data
-            .par_chunks(part)
-            .zip(y.par_chunks_mut(part))
-            .for_each(|(x, y)| {
-                let mut pixel = Pixel::new(self, channels);
-                for (x, y) in x.chunks(channels).zip(y.chunks_mut(channels)) {
-                    pixel.normalise(x, y);
-                }
-            });
-        Ok((y, x.dims.into()))
+    fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
+        match x.last() {
+            Some(&channels) if channels > 0 => Ok(x.into()),
+            _ => candle_core::bail!("nothing to normalise in shape {x:?}"),
+        }
     }
 
-    fn backward<T: Scalar>(&self, call: Backward<T, 1>) -> Result<[Option<Vec<T>>; 1]> {
+    fn forward<T: Scalar>(&self, [x]: [View<T>; 1], y: &mut [T], (): &mut ()) {
+        let (channels, part) = parts(&x);
+        (x.data.par_chunks(part).zip(y.par_chunks_mut(part))).for_each(|(x, y)| {
+            let mut pixel = Pixel::new(self, channels);
+            for (x, y) in x.chunks(channels).zip(y.chunks_mut(channels)) {
+                pixel.normalise(x, y);
+            }
+        });
+    }
+
+    fn backward<T: Scalar>(&self, call: Backward<T, 1>, [dx]: [Option<&mut [T]>; 1], (): &mut ()) {
+        let Some(dx) = dx else { return };
         let [x] = call.args;
-        let channels = channels(&x)?;
-        let mut dx = vec![T::zero(); x.data.len()];
-        let part = examples_per_thread(x.data.len() / channels) * channels;
+        let (channels, part) = parts(&x);
         x.data
             .par_chunks(part)
             .zip(call.gradient.data.par_chunks(part))
@@ -74,15 +77,14 @@ impl Function<1> for Lrn {
                     pixel.gradient(x, dy, dx);
                 }
             });
-        Ok([Some(dx)])
     }
 }
 
-fn channels<T>(x: &View<T>) -> Result<usize> {
-    match x.dims.last() {
-        Some(&channels) if channels > 0 => Ok(channels),
-        _ => candle_core::bail!("nothing to normalise in shape {:?}", x.dims),
-    }
+/// Channels of a pixel, and the numbers that one thread takes.
+fn parts<T>(x: &View<T>) -> (usize, usize) {
+    let channels = x.dims[x.dims.len() - 1];
+    let pixels = x.data.len() / channels;
+    (channels, examples_per_thread(pixels) * channels)
 }
 
 /// The channels of one pixel at a time, with room for what is computed of them.

@@ -9,73 +9,79 @@
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
+//! use xrun::worker::layer::{Layer, MaxPool, Tape};
 //!
 //! # fn main() -> candle_core::Result<()> {
 //! let x = Tensor::arange(0f32, 16.0, &Device::Cpu)?.reshape((1, 4, 4, 1))?;
-//! let y = xrun::worker::layer::max_pool(&x)?;
+//! let y = MaxPool.forward(&mut Tape::default(), &x)?;
 //! assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [10.0, 11.0, 14.0, 15.0]);
 //! # Ok(())
 //! # }
 //! ```
 
-use super::operation::{Backward, Function, View, apply1};
+use super::Layer;
+use super::activation::STOPPED;
+use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
+use super::tape::Tape;
 use candle_core::{Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 const WINDOW: usize = 3;
 const STRIDE: usize = 2;
 
-/// Maxima of windows of images `(batch, height, width, channels)`.
-pub fn max_pool(x: &Tensor) -> Result<Tensor> {
-    apply1(MaxPool::default(), x)
-}
+/// A layer of maxima of windows of images `(batch, height, width, channels)`.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool;
 
-#[derive(Default)]
-struct MaxPool {
-    /// Where in its window, row by row, each result was found.
-    places: OnceLock<Vec<u8>>,
+impl Layer for MaxPool {
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
+        tape.apply(*self, [x])
+    }
 }
 
 impl Function<1> for MaxPool {
     const NAME: &'static str = "max pool";
 
-    fn forward<T: Scalar>(&self, [x]: [View<T>; 1]) -> Result<(Vec<T>, Shape)> {
-        let (windows, batch) = Windows::of(&x)?;
-        let mut y = vec![T::zero(); batch * windows.result()];
-        let mut places = vec![0; y.len()];
-        let part = examples_per_thread(batch);
+    /// Where in its window, row by row, each result was found.
+    type Room<T: Scalar> = Vec<u8>;
+
+    fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
+        Windows::check(x)?;
+        let windows = Windows::of(x);
+        let (height, width) = (windows.out_height(), windows.out_width());
+        Ok((x[0], height, width, windows.channels).into())
+    }
+
+    fn forward<T: Scalar>(&self, [x]: [View<T>; 1], y: &mut [T], places: &mut Vec<u8>) {
+        let windows = Windows::of(x.dims);
+        places.resize(y.len(), 0);
+        let part = examples_per_thread(x.dims[0]);
         x.data
             .par_chunks(part * windows.image())
             .zip(y.par_chunks_mut(part * windows.result()))
             .zip(places.par_chunks_mut(part * windows.result()))
             .for_each(|((x, y), places)| windows.pool(x, y, places));
-        let shape = (
-            batch,
-            windows.out_height(),
-            windows.out_width(),
-            windows.channels,
-        );
-        self.places.get_or_init(|| places);
-        Ok((y, shape.into()))
     }
 
-    fn backward<T: Scalar>(&self, call: Backward<T, 1>) -> Result<[Option<Vec<T>>; 1]> {
+    fn backward<T: Scalar>(
+        &self,
+        call: Backward<T, 1>,
+        [dx]: [Option<&mut [T]>; 1],
+        places: &mut Vec<u8>,
+    ) {
+        let Some(dx) = dx else { return };
         let [x] = call.args;
-        let (windows, batch) = Windows::of(&x)?;
-        let places = self.places.get().expect("forward comes before backward");
-        let mut dx = vec![T::zero(); x.data.len()];
-        let part = examples_per_thread(batch);
+        let windows = Windows::of(x.dims);
+        let part = examples_per_thread(x.dims[0]);
         dx.par_chunks_mut(part * windows.image())
             .zip(call.gradient.data.par_chunks(part * windows.result()))
             .zip(places.par_chunks(part * windows.result()))
             .for_each(|((dx, dy), places)| {
                 windows.spread(dy, places, dx);
             });
-        Ok([Some(dx)])
     }
 }
 
@@ -88,17 +94,20 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    fn of<T>(x: &View<T>) -> Result<(Self, usize)> {
-        match *x.dims {
-            [batch, height, width, channels] if height * width * channels > 0 => {
-                let windows = Self {
-                    height,
-                    width,
-                    channels,
-                };
-                Ok((windows, batch))
-            }
-            ref dims => candle_core::bail!("{dims:?} is no shape of images to pool"),
+    /// An error unless `dims` are those of images.
+    pub fn check(dims: &[usize]) -> Result<()> {
+        match *dims {
+            [_, height, width, channels] if height * width * channels > 0 => Ok(()),
+            _ => candle_core::bail!("{dims:?} is no shape of images to pool"),
+        }
+    }
+
+    /// Of images whose shape was checked.
+    pub fn of(dims: &[usize]) -> Self {
+        Self {
+            height: dims[1],
+            width: dims[2],
+            channels: dims[3],
         }
     }
 
@@ -179,7 +188,9 @@ impl Windows {
             window.for_each(|(place, from)| starts[usize::from(place)] = from);
             let gradients = dy[at..][..self.channels].iter().zip(&places[at..]);
             for (channel, (dy, place)) in gradients.enumerate() {
-                dx[starts[usize::from(*place)] + channel] += *dy;
+                if *place != STOPPED {
+                    dx[starts[usize::from(*place)] + channel] += *dy;
+                }
             }
         }
     }

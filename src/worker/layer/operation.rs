@@ -1,10 +1,9 @@
-//! From a function of slices with a gradient to a candle operation. The one place that looks into
-//! candle's storage.
+//! What a layer computes, as a function of slices, and how it gets at the numbers of candle's
+//! tensors. The one place that looks into candle's storage.
 
 use super::scalar::Scalar;
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor,
-};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Shape, Storage, StorageRef, Tensor};
+use std::cell::RefCell;
 
 /// All numbers of one tensor, in order, and its dimensions.
 #[derive(Clone, Copy)]
@@ -14,146 +13,132 @@ pub struct View<'a, T> {
 }
 
 /// What is known when gradients are asked for.
+#[derive(Clone, Copy)]
 pub struct Backward<'a, T, const N: usize> {
     pub args: [View<'a, T>; N],
     pub result: View<'a, T>,
     /// Of the loss, by each number of the result.
     pub gradient: View<'a, T>,
-    /// Which arguments are variables or depend on one. The others need no gradient.
-    pub wanted: [bool; N],
 }
 
-/// A differentiable function of `N` tensors. One value serves one call, and may keep in itself
-/// what the gradient needs of the forward pass.
-pub trait Function<const N: usize>: Send + Sync + 'static {
+/// A differentiable function of `N` tensors.
+pub trait Function<const N: usize>: Send + 'static {
     const NAME: &'static str;
 
-    /// The result and its shape. An error where shapes do not fit.
-    fn forward<T: Scalar>(&self, args: [View<T>; N]) -> Result<(Vec<T>, Shape)>;
+    /// What the gradient needs of the forward pass, and memory that both take again in the next
+    /// step. It stays with a function's place on a tape.
+    type Room<T: Scalar>: Default + Send + 'static;
 
-    /// The gradient by each wanted argument, as long as the argument.
-    fn backward<T: Scalar>(&self, call: Backward<T, N>) -> Result<[Option<Vec<T>>; N]>;
-}
+    /// The shape of the result. An error where the shapes of the arguments do not fit.
+    fn result(&self, args: [&[usize]; N]) -> Result<Shape>;
 
-/// Applies a function of one tensor, so that candle can differentiate it.
-pub fn apply1(function: impl Function<1>, x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Operation(function))
-}
+    /// Overwrites `out`, which has the shape of the result. Uses the current rayon pool.
+    fn forward<T: Scalar>(&self, args: [View<T>; N], out: &mut [T], room: &mut Self::Room<T>);
 
-/// Applies a function of three tensors, so that candle can differentiate it.
-pub fn apply3(function: impl Function<3>, args: [&Tensor; 3]) -> Result<Tensor> {
-    let [a, b, c] = args;
-    let (a, b, c) = (a.contiguous()?, b.contiguous()?, c.contiguous()?);
-    a.apply_op3(&b, &c, Operation(function))
-}
-
-struct Operation<F>(F);
-
-impl<F: Function<1>> CustomOp1 for Operation<F> {
-    fn name(&self) -> &'static str {
-        F::NAME
-    }
-
-    fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        forward(&self.0, [(s, l)])
-    }
-
-    fn bwd(&self, x: &Tensor, result: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let [dx] = backward(&self.0, [x], result, gradient)?;
-        Ok(dx)
-    }
-}
-
-type Three<T> = (T, T, T);
-
-impl<F: Function<3>> CustomOp3 for Operation<F> {
-    fn name(&self) -> &'static str {
-        F::NAME
-    }
-
-    fn cpu_fwd(
+    /// Overwrites the gradient by each argument; those that nobody needs are none.
+    fn backward<T: Scalar>(
         &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        forward(&self.0, [(s1, l1), (s2, l2), (s3, l3)])
-    }
-
-    fn bwd(
-        &self,
-        a: &Tensor,
-        b: &Tensor,
-        c: &Tensor,
-        result: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<Three<Option<Tensor>>> {
-        let [da, db, dc] = backward(&self.0, [a, b, c], result, gradient)?;
-        Ok((da, db, dc))
-    }
+        call: Backward<T, N>,
+        gradients: [Option<&mut [T]>; N],
+        room: &mut Self::Room<T>,
+    );
 }
 
-fn forward<F: Function<N>, const N: usize>(
+/// Writes what `function` gives for `args` into the numbers of `result`.
+pub(super) fn forward<T: Scalar, F: Function<N>, const N: usize>(
     function: &F,
-    args: [(&CpuStorage, &Layout); N],
-) -> Result<(CpuStorage, Shape)> {
-    match args[0].0 {
-        CpuStorage::F32(_) => forward_as::<f32, F, N>(function, args),
-        CpuStorage::F64(_) => forward_as::<f64, F, N>(function, args),
-        _ => candle_core::bail!("{} computes with f32 or f64", F::NAME),
-    }
-}
-
-fn forward_as<T: Scalar, F: Function<N>, const N: usize>(
-    function: &F,
-    args: [(&CpuStorage, &Layout); N],
-) -> Result<(CpuStorage, Shape)> {
-    let views = try_each(args, |(storage, layout)| view::<T>(storage, layout))?;
-    let (result, shape) = function.forward(views)?;
-    Ok((T::to_cpu_storage_owned(result), shape))
-}
-
-fn backward<F: Function<N>, const N: usize>(
-    function: &F,
+    room: &mut F::Room<T>,
     args: [&Tensor; N],
     result: &Tensor,
-    gradient: &Tensor,
-) -> Result<[Option<Tensor>; N]> {
-    let gradient = &gradient.contiguous()?;
-    match result.dtype() {
-        DType::F32 => backward_as::<f32, F, N>(function, args, result, gradient),
-        DType::F64 => backward_as::<f64, F, N>(function, args, result, gradient),
-        _ => candle_core::bail!("{} computes with f32 or f64", F::NAME),
-    }
-}
-
-fn backward_as<T: Scalar, F: Function<N>, const N: usize>(
-    function: &F,
-    args: [&Tensor; N],
-    result: &Tensor,
-    gradient: &Tensor,
-) -> Result<[Option<Tensor>; N]> {
+) -> Result<()> {
     let locked = args.map(Tensor::storage_and_layout);
-    let (result, result_layout) = result.storage_and_layout();
-    let (gradient, gradient_layout) = gradient.storage_and_layout();
-    let call = Backward {
-        args: try_each(std::array::from_fn(|i| i), |i: usize| {
-            view::<T>(on_cpu(&locked[i].0)?, locked[i].1)
-        })?,
+    let args = views(&locked)?;
+    with_numbers_mut(&[Some(result)], Vec::new(), &mut |mut out| {
+        let out = out[0].take().expect("the result is there");
+        function.forward(args, out, room);
+    })
+}
+
+/// The tensors of one call of a function.
+pub(super) struct Call<'a, const N: usize> {
+    pub args: [&'a Tensor; N],
+    pub result: &'a Tensor,
+    pub gradient: &'a Tensor,
+    /// Where the gradient by each argument goes; none where nobody needs it.
+    pub gradients: [Option<&'a Tensor>; N],
+}
+
+/// Writes the gradients of one call of `function`.
+pub(super) fn backward<T: Scalar, F: Function<N>, const N: usize>(
+    function: &F,
+    room: &mut F::Room<T>,
+    call: Call<N>,
+) -> Result<()> {
+    let locked = call.args.map(Tensor::storage_and_layout);
+    let (result, result_layout) = call.result.storage_and_layout();
+    let (gradient, gradient_layout) = call.gradient.storage_and_layout();
+    let known = Backward {
+        args: views(&locked)?,
         result: view(on_cpu(&result)?, result_layout)?,
         gradient: view(on_cpu(&gradient)?, gradient_layout)?,
-        wanted: args.map(Tensor::track_op),
     };
-    let mut gradients = function.backward(call)?;
-    try_each(std::array::from_fn(|i| i), |i: usize| {
-        let gradient = gradients[i].take();
-        gradient
-            .map(|data| Tensor::from_vec(data, args[i].shape(), args[i].device()))
-            .transpose()
+    with_numbers_mut(&call.gradients, Vec::new(), &mut |gradients| {
+        let gradients = gradients.try_into();
+        let gradients = gradients.unwrap_or_else(|_| unreachable!("one for each of {N}"));
+        function.backward(known, gradients, room);
     })
+}
+
+/// What is done with the numbers of several tensors at once.
+type Work<'w, T> = dyn FnMut(Vec<Option<&mut [T]>>) + 'w;
+
+/// Does `work` with `numbers` and the numbers of all `tensors`, each of which is locked meanwhile.
+fn with_numbers_mut<T: Scalar>(
+    tensors: &[Option<&Tensor>],
+    mut numbers: Vec<Option<&mut [T]>>,
+    work: &mut Work<T>,
+) -> Result<()> {
+    match tensors {
+        [] => {
+            work(numbers);
+            Ok(())
+        }
+        [None, rest @ ..] => {
+            numbers.push(None);
+            with_numbers_mut(rest, numbers, work)
+        }
+        [Some(tensor), rest @ ..] => tensor.inplace_op1(&Access {
+            rest,
+            parts: RefCell::new(Some((numbers, work))),
+        }),
+    }
+}
+
+/// The candle operation that lets one more tensor's numbers be written.
+struct Access<'a, 'n, 'w, 'f, T> {
+    rest: &'a [Option<&'a Tensor>],
+    parts: RefCell<Option<Parts<'n, 'w, 'f, T>>>,
+}
+
+type Parts<'n, 'w, 'f, T> = (Vec<Option<&'n mut [T]>>, &'w mut Work<'f, T>);
+
+impl<T: Scalar> InplaceOp1 for Access<'_, '_, '_, '_, T> {
+    fn name(&self) -> &'static str {
+        "gradient"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let parts = self.parts.take();
+        let (mut numbers, work) = parts.expect("candle calls an operation once");
+        numbers.push(Some(numbers_mut(storage, layout)?));
+        with_numbers_mut(self.rest, numbers, work)
+    }
+}
+
+/// What `read` makes of the numbers of one contiguous tensor.
+pub(super) fn numbers<T: Scalar, R>(tensor: &Tensor, read: impl FnOnce(&[T]) -> R) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    Ok(read(view(on_cpu(&storage)?, layout)?.data))
 }
 
 fn on_cpu(storage: &Storage) -> Result<&CpuStorage> {
@@ -164,19 +149,30 @@ fn on_cpu(storage: &Storage) -> Result<&CpuStorage> {
 }
 
 fn view<'a, T: Scalar>(storage: &'a CpuStorage, layout: &'a Layout) -> Result<View<'a, T>> {
-    let Some((start, end)) = layout.contiguous_offsets() else {
-        candle_core::bail!("a tensor of shape {:?} is not contiguous", layout.shape());
-    };
+    let (start, end) = bounds(layout)?;
     Ok(View {
         data: &T::cpu_storage_as_slice(storage)?[start..end],
         dims: layout.dims(),
     })
 }
 
-/// `array.map(f)` that stops at the first error.
-fn try_each<A, B, const N: usize>(array: [A; N], f: impl FnMut(A) -> Result<B>) -> Result<[B; N]> {
-    let values = array.into_iter().map(f).collect::<Result<Vec<_>>>()?;
-    Ok(values
-        .try_into()
-        .unwrap_or_else(|_| unreachable!("one value for each of {N}")))
+fn numbers_mut<'a, T: Scalar>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [T]> {
+    let (start, end) = bounds(layout)?;
+    Ok(&mut T::numbers_mut(storage)?[start..end])
+}
+
+fn bounds(layout: &Layout) -> Result<(usize, usize)> {
+    match layout.contiguous_offsets() {
+        Some(bounds) => Ok(bounds),
+        None => candle_core::bail!("a tensor of shape {:?} is not contiguous", layout.shape()),
+    }
+}
+
+/// The numbers of locked tensors.
+fn views<'a, T: Scalar, const N: usize>(
+    locked: &'a [(StorageRef<'_>, &'a Layout); N],
+) -> Result<[View<'a, T>; N]> {
+    let views = (locked.iter()).map(|(storage, layout)| view(on_cpu(storage)?, layout));
+    let views = views.collect::<Result<Vec<_>>>()?.try_into();
+    Ok(views.unwrap_or_else(|_| unreachable!("one view for each of {N}")))
 }

@@ -1,7 +1,7 @@
 //! The two number types that layers compute with.
 
 use super::simd::{Kernel, Level, run_f32, run_f64};
-use candle_core::FloatDType;
+use candle_core::{CpuStorage, FloatDType, Result};
 
 mod sealed {
     pub trait Sealed {}
@@ -24,6 +24,9 @@ pub trait Scalar: FloatDType + Default + sealed::Sealed {
     /// A whole number from 0 to 255.
     fn to_byte(self) -> u8;
 
+    /// The numbers of a storage that holds this type.
+    fn numbers_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
+
     /// Runs a kernel with the registers that `level`, which the processor has, has for these numbers.
     fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output;
 }
@@ -42,6 +45,13 @@ impl Scalar for f32 {
     #[inline(always)]
     fn to_byte(self) -> u8 {
         self as u8
+    }
+
+    fn numbers_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
+        match storage {
+            CpuStorage::F32(numbers) => Ok(numbers),
+            _ => candle_core::bail!("not all tensors of a layer are f32"),
+        }
     }
 
     fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output {
@@ -63,6 +73,13 @@ impl Scalar for f64 {
     #[inline(always)]
     fn to_byte(self) -> u8 {
         self as u8
+    }
+
+    fn numbers_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
+        match storage {
+            CpuStorage::F64(numbers) => Ok(numbers),
+            _ => candle_core::bail!("not all tensors of a layer are f64"),
+        }
     }
 
     fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output {

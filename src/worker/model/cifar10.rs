@@ -11,13 +11,13 @@
 //! | local4, dense, rectifier | 192 | 73,920 |
 //! | softmax_linear, dense | 10 | 1,930 |
 
-use super::Model;
 use super::variables::Variables;
+use super::{Model, scalar};
 use crate::terms::Convolution;
 use crate::worker::input::Batch;
-use crate::worker::layer::l2::half_square;
-use crate::worker::layer::{Activation, Conv, Dense, Lrn, max_pool};
-use candle_core::{DType, Result, Tensor, Var};
+use crate::worker::layer::loss::CrossEntropy;
+use crate::worker::layer::{Activation, Conv, Dense, Layer, Lrn, MaxPool, Tape};
+use candle_core::{DType, Result, Var};
 
 /// Weight of `½ Σ w²` of local3 and local4 in the loss.
 const WEIGHT_DECAY: f64 = 0.004;
@@ -36,7 +36,6 @@ pub struct Cifar10 {
     local3: Dense,
     local4: Dense,
     softmax_linear: Dense,
-    decayed: [Var; 2],
     parameters: Vec<(String, Var)>,
 }
 
@@ -44,57 +43,72 @@ impl Cifar10 {
     /// Weights of truncated normal distributions, biases 0 or 0.1, as in the tutorial.
     pub fn new(seed: u64, dtype: DType) -> Result<Self> {
         use Activation::{Identity, Relu};
-        let v = &mut Variables::new(seed, dtype);
-        let decayed = [
-            v.truncated_normal("local3/weights", (6 * 6 * 64, 384), 0.04)?,
-            v.truncated_normal("local4/weights", (384, 192), 0.04)?,
-        ];
-        let [w3, w4] = decayed.clone();
+        let mut v = Variables::new(seed, dtype);
         let w1 = v.truncated_normal("conv1/weights", (5, 5, 3, 64), 0.05)?;
         let w2 = v.truncated_normal("conv2/weights", (5, 5, 64, 64), 0.05)?;
+        let w3 = v.truncated_normal("local3/weights", (6 * 6 * 64, 384), 0.04)?;
+        let w4 = v.truncated_normal("local4/weights", (384, 192), 0.04)?;
         let w5 = v.truncated_normal("softmax_linear/weights", (192, 10), 1.0 / 192.0)?;
+        let b1 = v.constant("conv1/biases", 64, 0.0)?;
+        let b2 = v.constant("conv2/biases", 64, 0.1)?;
+        let b3 = v.constant("local3/biases", 384, 0.1)?;
+        let b4 = v.constant("local4/biases", 192, 0.1)?;
+        let b5 = v.constant("softmax_linear/biases", 10, 0.0)?;
         Ok(Self {
-            conv1: Conv::new(w1, v.constant("conv1/biases", 64, 0.0)?, 2, Relu).pooled(),
-            conv2: Conv::new(w2, v.constant("conv2/biases", 64, 0.1)?, 2, Relu),
-            local3: Dense::new(w3, v.constant("local3/biases", 384, 0.1)?, Relu),
-            local4: Dense::new(w4, v.constant("local4/biases", 192, 0.1)?, Relu),
-            softmax_linear: Dense::new(w5, v.constant("softmax_linear/biases", 10, 0.0)?, Identity),
-            decayed,
-            parameters: std::mem::replace(v, Variables::new(seed, dtype)).in_name_order(),
+            conv1: Conv::new(w1, b1, 2, Relu).pooled(),
+            conv2: Conv::new(w2, b2, 2, Relu),
+            local3: Dense::new(w3, b3, Relu).decayed(WEIGHT_DECAY),
+            local4: Dense::new(w4, b4, Relu).decayed(WEIGHT_DECAY),
+            softmax_linear: Dense::new(w5, b5, Identity),
+            parameters: v.in_name_order(),
         })
     }
 
-    /// One number for each class, before the softmax: `(batch, 10)`.
-    pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
-        images
-            .apply(&self.conv1)?
-            .apply(&NORM)?
-            .apply(&self.conv2)?
-            .apply(&NORM)?
-            .apply(&max_pool)?
-            .flatten_from(1)?
-            .apply(&self.local3)?
-            .apply(&self.local4)?
-            .apply(&self.softmax_linear)
+    /// The same network, its convolutions computed in another way.
+    pub fn by(self, algorithm: Convolution) -> Self {
+        Self {
+            conv1: self.conv1.by(algorithm),
+            conv2: self.conv2.by(algorithm),
+            ..self
+        }
+    }
+
+    /// From images to one number for each class, before the softmax.
+    fn layers(&self) -> [&dyn Layer; 8] {
+        [
+            &self.conv1,
+            &NORM,
+            &self.conv2,
+            &NORM,
+            &MaxPool,
+            &self.local3,
+            &self.local4,
+            &self.softmax_linear,
+        ]
     }
 }
 
 impl Model for Cifar10 {
     /// Mean cross-entropy, and weight decay of the two large dense layers.
-    fn loss(&self, batch: &Batch) -> Result<Option<Tensor>> {
-        let logits = self.logits(&batch.inputs)?;
-        let cross_entropy = candle_nn::loss::cross_entropy(&logits, &batch.targets)?;
-        let [w3, w4] = &self.decayed;
-        let decay = ((half_square(w3)? + half_square(w4)?)? * WEIGHT_DECAY)?;
-        (cross_entropy + decay).map(Some)
+    fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>> {
+        let mut x = batch.inputs.clone();
+        for layer in self.layers() {
+            x = layer.forward(tape, &x)?;
+        }
+        let loss = CrossEntropy(&batch.targets).forward(tape, &x)?;
+        let penalty = self.local3.penalty()? + self.local4.penalty()?;
+        Ok(Some(scalar(&loss)? + penalty))
     }
 
     fn parameters(&self) -> &[(String, Var)] {
         &self.parameters
     }
 
-    fn convolution(&self) -> Option<Convolution> {
-        Some(Conv::ALGORITHM)
+    fn convolutions(&self) -> Result<Vec<Convolution>> {
+        Ok(vec![
+            self.conv1.algorithm([24, 24])?,
+            self.conv2.algorithm([12, 12])?,
+        ])
     }
 }
 

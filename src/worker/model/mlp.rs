@@ -1,10 +1,11 @@
 //! Fully connected layers, a rectifier after each, the last one too, and a mean squared error.
 
-use super::Model;
 use super::variables::Variables;
+use super::{Model, scalar};
 use crate::worker::input::Batch;
-use crate::worker::layer::{Activation, Dense};
-use candle_core::{DType, Module, Result, Tensor, Var};
+use crate::worker::layer::loss::SquaredError;
+use crate::worker::layer::{Activation, Dense, Layer, Tape};
+use candle_core::{DType, Result, Var};
 
 /// A network of dense layers. Inputs `(batch, first width)`, targets `(batch, last width)`.
 pub struct Mlp {
@@ -33,12 +34,13 @@ impl Mlp {
 
 impl Model for Mlp {
     /// The mean of `(output − target)²` over all elements.
-    fn loss(&self, batch: &Batch) -> Result<Option<Tensor>> {
+    fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>> {
         let mut x = batch.inputs.clone();
         for layer in &self.layers {
-            x = layer.forward(&x)?;
+            x = layer.forward(tape, &x)?;
         }
-        candle_nn::loss::mse(&x, &batch.targets).map(Some)
+        let loss = SquaredError(&batch.targets).forward(tape, &x)?;
+        scalar(&loss).map(Some)
     }
 
     fn parameters(&self) -> &[(String, Var)] {

@@ -2,75 +2,89 @@
 
 use super::super::matrix::{Destination, Matrix, Threads, multiply};
 use super::super::scalar::Scalar;
+use super::algorithm::Algorithm;
 use super::geometry::Geometry;
 
 /// Numbers of a block of patches that stay in a core's second-level cache with what they become.
 const BLOCK_NUMBERS: usize = 1 << 18;
 
-/// Images whose patches are multiplied at once.
-pub fn block_of(geometry: Geometry) -> usize {
-    (BLOCK_NUMBERS / (geometry.pixels() * geometry.patch())).max(1)
-}
-
-/// A matrix with a row for each output pixel of a block of images: its patch `[ky][kx][channel]`.
-pub struct Patches<T> {
+/// Patches as rows of a matrix, times the weights as columns (Chellapilla, Puri, Simard 2006), by
+/// the `gemm` crate. Right for any geometry and processor.
+pub struct Im2col {
     geometry: Geometry,
-    numbers: Vec<T>,
+    filters: usize,
 }
 
-impl<T: Scalar> Patches<T> {
-    /// Room for one block.
-    pub fn new(geometry: Geometry) -> Self {
-        Self {
-            geometry,
-            numbers: vec![T::zero(); block_of(geometry) * geometry.pixels() * geometry.patch()],
-        }
+impl Im2col {
+    pub fn new(geometry: Geometry, filters: usize) -> Self {
+        Self { geometry, filters }
     }
 
-    /// Overwrites `out` with the patches of `images` times `weights`.
-    pub fn times(&mut self, images: &[T], weights: &[T], out: &mut [T]) {
+    /// Images whose patches are multiplied at once.
+    fn images(&self) -> usize {
         let g = self.geometry;
-        let filters = weights.len() / g.patch();
-        let weights = Matrix::rows_of(filters, weights);
-        let out = out.chunks_mut(block_of(g) * g.pixels() * filters);
-        for (images, out) in images.chunks(block_of(g) * g.image()).zip(out) {
-            let patches = self.lay_out(images);
-            multiply(
-                patches,
-                weights,
-                out,
-                Destination::Overwrite,
-                Threads::Caller,
-            );
-        }
+        (BLOCK_NUMBERS / (g.pixels() * g.patch())).max(1)
     }
 
-    /// Adds to `out` the transposed patches of `images` times `right`, which has a row for each
-    /// output pixel.
-    pub fn add_transposed_times(&mut self, images: &[T], right: &[T], out: &mut [T]) {
-        let g = self.geometry;
-        let columns = out.len() / g.patch();
-        let right = right.chunks(block_of(g) * g.pixels() * columns);
-        for (images, right) in images.chunks(block_of(g) * g.image()).zip(right) {
-            let patches = self.lay_out(images).t();
-            let right = Matrix::rows_of(columns, right);
-            multiply(patches, right, out, Destination::Add, Threads::Caller);
-        }
-    }
-
-    /// At most a block of images.
-    fn lay_out(&mut self, images: &[T]) -> Matrix<'_, T> {
+    /// At most a block of images as a matrix with a row for each output pixel: its patch
+    /// `[ky][kx][channel]`.
+    fn lay_out<'r, T: Scalar>(&self, images: &[T], room: &'r mut Vec<T>) -> Matrix<'r, T> {
         let g = self.geometry;
         let row = g.out_width() * g.patch();
         let images = images.chunks(g.image());
         let used = images.len() * g.pixels() * g.patch();
-        let patches = self.numbers.chunks_mut(row * g.out_height());
+        if room.len() < used {
+            room.resize(used, T::zero());
+        }
+        let patches = room.chunks_mut(row * g.out_height());
         for (image, patches) in images.zip(patches) {
             for (y, patches) in patches.chunks_mut(row).enumerate() {
                 row_of_patches(g, image, y, patches);
             }
         }
-        Matrix::rows_of(g.patch(), &self.numbers[..used])
+        Matrix::rows_of(g.patch(), &room[..used])
+    }
+}
+
+impl<T: Scalar> Algorithm<T> for Im2col {
+    fn prepare(&self, weights: &[T], prepared: &mut Vec<T>) {
+        prepared.clear();
+        prepared.extend_from_slice(weights);
+    }
+
+    fn block(&self) -> usize {
+        self.images()
+    }
+
+    fn convolve(&self, images: &[T], prepared: &[T], out: &mut [T], room: &mut Vec<T>) {
+        let g = self.geometry;
+        let weights = Matrix::rows_of(self.filters, prepared);
+        let block = self.images();
+        let out = out.chunks_mut(block * g.pixels() * self.filters);
+        for (images, out) in images.chunks(block * g.image()).zip(out) {
+            let patches = self.lay_out(images, room);
+            let into = Destination::Overwrite;
+            multiply(patches, weights, out, into, Threads::Caller);
+        }
+    }
+
+    fn sums(&self) -> usize {
+        self.geometry.patch() * self.filters
+    }
+
+    fn correlate(&self, images: &[T], gradients: &[T], sums: &mut [T], room: &mut Vec<T>) {
+        let g = self.geometry;
+        let block = self.images();
+        let gradients = gradients.chunks(block * g.pixels() * self.filters);
+        for (images, gradients) in images.chunks(block * g.image()).zip(gradients) {
+            let patches = self.lay_out(images, room).t();
+            let gradients = Matrix::rows_of(self.filters, gradients);
+            multiply(patches, gradients, sums, Destination::Add, Threads::Caller);
+        }
+    }
+
+    fn weight_gradient(&self, sums: &[T], out: &mut [T]) {
+        out.copy_from_slice(sums);
     }
 }
 
@@ -113,9 +127,8 @@ mod tests {
             kernel: 3,
             padding: 1,
         };
-        let mut patches = Patches::new(g);
-        patches.lay_out(&[1.0, 2.0, 3.0, 4.0]);
-        let patches = patches.numbers;
+        let mut patches = Vec::new();
+        Im2col::new(g, 1).lay_out(&[1.0, 2.0, 3.0, 4.0], &mut patches);
         assert_eq!(patches[..9], [0., 0., 0., 0., 1., 2., 0., 3., 4.]);
         assert_eq!(patches[9..18], [0., 0., 0., 1., 2., 0., 3., 4., 0.]);
         assert_eq!(patches[18..27], [0., 1., 2., 0., 3., 4., 0., 0., 0.]);

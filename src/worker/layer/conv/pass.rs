@@ -1,13 +1,13 @@
-//! What one thread does with its part of a batch, in both directions.
+//! Both directions of a convolution for the images of one thread. In: slices. Out: results and
+//! gradients in place. Knows neither threads nor how convolutions are computed.
 
-use super::super::Activation;
+use super::super::activation::{Activation, add_passed};
 use super::super::max_pool::Windows;
-use super::super::partition::add_rows;
 use super::super::scalar::Scalar;
+use super::algorithm::Algorithm;
 use super::geometry::Geometry;
-use super::im2col::{Patches, block_of};
 
-/// One convolution, the same for all threads.
+/// What is computed of each image, the same for all threads.
 #[derive(Clone, Copy)]
 pub struct Pass {
     pub geometry: Geometry,
@@ -17,8 +17,20 @@ pub struct Pass {
     pub windows: Option<Windows>,
 }
 
+/// Memory of one thread, kept from step to step.
+#[derive(Default)]
+pub struct Room<T> {
+    /// Results of a block of images before pooling, then their gradients.
+    whole: Vec<T>,
+    /// Whatever the algorithm keeps in it.
+    scratch: Vec<T>,
+    /// What becomes the gradients of weights and biases.
+    pub sums: Vec<T>,
+    pub biases: Vec<T>,
+}
+
 /// The images of one thread, and where their results go.
-pub struct ForwardShare<'a, T> {
+pub struct Forward<'a, T> {
     pub x: &'a [T],
     pub y: &'a mut [T],
     /// Empty without pooling.
@@ -26,7 +38,7 @@ pub struct ForwardShare<'a, T> {
 }
 
 /// The images of one thread with results and gradients, and where the gradient of the images goes.
-pub struct BackwardShare<'a, T> {
+pub struct Backward<'a, T> {
     pub x: &'a [T],
     pub y: &'a [T],
     pub dy: &'a [T],
@@ -34,6 +46,13 @@ pub struct BackwardShare<'a, T> {
     pub places: &'a [u8],
     /// Empty where it is not wanted.
     pub dx: &'a mut [T],
+}
+
+/// An algorithm with weights in its own form.
+#[derive(Clone, Copy)]
+pub struct Prepared<'a, T> {
+    pub algorithm: &'a dyn Algorithm<T>,
+    pub weights: &'a [T],
 }
 
 impl Pass {
@@ -50,73 +69,96 @@ impl Pass {
         self.result_size().iter().product::<usize>() * self.filters
     }
 
-    /// Fills `y` and `places`, a block of images at a time.
-    pub fn forward<T: Scalar>(&self, share: ForwardShare<T>, weights: &[T], biases: &[T]) {
-        let mut patches = Patches::new(self.geometry);
-        let mut whole = self.room_before_pooling();
-        let [image, result, before] = self.block();
-        let mut places = share.places.chunks_mut(result);
-        let blocks = share.x.chunks(image).zip(share.y.chunks_mut(result));
+    /// Numbers of one image before pooling.
+    fn whole(&self) -> usize {
+        self.geometry.pixels() * self.filters
+    }
+
+    /// Fills `y` and `places`, a block of images at a time, so that what is pooled is in the cache.
+    pub fn forward<T: Scalar>(
+        &self,
+        share: Forward<T>,
+        filters: Prepared<T>,
+        biases: &[T],
+        room: &mut Room<T>,
+    ) {
+        let Prepared { algorithm, weights } = filters;
+        let (image, result) = (self.geometry.image(), self.result());
+        let block = algorithm.block();
+        let mut places = share.places.chunks_mut(block * result);
+        let blocks = share
+            .x
+            .chunks(block * image)
+            .zip(share.y.chunks_mut(block * result));
         for (x, y) in blocks {
-            match self.windows {
-                None => patches.times(x, weights, y),
-                Some(windows) => {
-                    let whole = &mut whole[..before * x.len() / image];
-                    patches.times(x, weights, whole);
-                    windows.pool(whole, y, places.next().unwrap_or_default());
-                }
-            }
-            self.activation.finish(y, biases);
+            let Some(windows) = self.windows else {
+                algorithm.convolve(x, weights, y, &mut room.scratch);
+                self.activation.finish(y, biases);
+                continue;
+            };
+            let whole = grown(&mut room.whole, x.len() / image * self.whole());
+            algorithm.convolve(x, weights, whole, &mut room.scratch);
+            let places = places.next().expect("a place for each maximum");
+            windows.pool(whole, y, places);
+            self.activation.finish_pooled(y, places, biases);
         }
     }
 
-    /// Fills `dx` where it is wanted; returns the gradients of weights and biases.
-    /// `flipped` are the weights as [`flip`](Self::flip) gives them, for `dx`.
-    pub fn backward<T: Scalar>(&self, share: BackwardShare<T>, flipped: &[T]) -> (Vec<T>, Vec<T>) {
-        let mut dw = vec![T::zero(); self.geometry.patch() * self.filters];
-        let mut db = vec![T::zero(); self.filters];
-        let mut patches = Patches::new(self.geometry);
-        let mut patches_of_dy = Patches::new(self.geometry.transposed(self.filters));
-        let mut whole = self.room_before_pooling();
-        let [image, result, _] = self.block();
-        let mut dx = share.dx.chunks_mut(image);
-        let mut places = share.places.chunks(result);
-        let gradients = share.y.chunks(result).zip(share.dy.chunks(result));
-        for (x, (y, dy)) in share.x.chunks(image).zip(gradients) {
-            let dy = self.activation.backward(y, dy);
-            add_rows(&mut db, &dy);
-            let dy = match self.windows {
-                None => &dy[..],
-                Some(windows) => windows.spread(&dy, places.next().unwrap_or_default(), &mut whole),
-            };
-            patches.add_transposed_times(x, dy, &mut dw);
-            if let Some(dx) = dx.next() {
-                patches_of_dy.times(dy, flipped, dx);
+    /// Sums up in `room` what becomes the gradients of weights and biases, by the algorithm that
+    /// `forward` took, and fills `dx`, where it is wanted, by the one of the way back.
+    pub fn backward<T: Scalar>(
+        &self,
+        share: Backward<T>,
+        forward: &dyn Algorithm<T>,
+        back: Option<Prepared<T>>,
+        room: &mut Room<T>,
+    ) {
+        room.sums.clear();
+        room.sums.resize(forward.sums(), T::zero());
+        room.biases.clear();
+        room.biases.resize(self.filters, T::zero());
+        let (image, result) = (self.geometry.image(), self.result());
+        let block = forward.block();
+        let mut dx = share.dx.chunks_mut(block * image);
+        let mut places = share.places.chunks(block * result);
+        let results = share
+            .y
+            .chunks(block * result)
+            .zip(share.dy.chunks(block * result));
+        for (x, (y, dy)) in share.x.chunks(block * image).zip(results) {
+            let whole = grown(&mut room.whole, x.len() / image * self.whole());
+            match self.windows {
+                None => self.activation.backward(y, dy, whole, &mut room.biases),
+                Some(windows) => {
+                    let places = places.next().expect("a place for each maximum");
+                    add_passed(&mut room.biases, dy, places);
+                    windows.spread(dy, places, whole);
+                }
+            }
+            forward.correlate(x, whole, &mut room.sums, &mut room.scratch);
+            if let (Some(back), Some(dx)) = (back, dx.next()) {
+                back.algorithm
+                    .convolve(whole, back.weights, dx, &mut room.scratch);
             }
         }
-        (dw, db)
     }
 
     /// Filters `[u][v][c][o]` as `[k − 1 − u][k − 1 − v][o][c]`.
-    pub fn flip<T: Scalar>(&self, weights: &[T]) -> Vec<T> {
+    pub fn flip<T: Scalar>(&self, weights: &[T], flipped: &mut Vec<T>) {
+        flipped.clear();
         let taps = weights.chunks(self.geometry.channels * self.filters);
-        let mut flipped = Vec::with_capacity(weights.len());
         for tap in taps.rev() {
             for o in 0..self.filters {
                 flipped.extend(tap[o..].iter().step_by(self.filters));
             }
         }
-        flipped
     }
+}
 
-    /// Numbers of a block of images, of its results, and of those before pooling.
-    fn block(&self) -> [usize; 3] {
-        let before = self.geometry.pixels() * self.filters;
-        [self.geometry.image(), self.result(), before].map(|size| size * block_of(self.geometry))
+/// The first `length` numbers of memory that grows at need.
+fn grown<T: Scalar>(memory: &mut Vec<T>, length: usize) -> &mut [T] {
+    if memory.len() < length {
+        memory.resize(length, T::zero());
     }
-
-    fn room_before_pooling<T: Scalar>(&self) -> Vec<T> {
-        let [_, _, before] = self.block();
-        vec![T::zero(); if self.windows.is_some() { before } else { 0 }]
-    }
+    &mut memory[..length]
 }

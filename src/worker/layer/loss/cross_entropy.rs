@@ -1,0 +1,82 @@
+//! Mean cross-entropy of a softmax: `−1/n Σ log(e^z[t] / Σ e^z[c])` over `n` examples with logits
+//! `z`, classes `c` and the right class `t`. The gradient is `(softmax(z) − onehot(t)) / n`.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use xrun::worker::layer::{Layer, Tape, loss::CrossEntropy};
+//!
+//! # fn main() -> candle_core::Result<()> {
+//! let logits = Tensor::new(&[[1f64, 1.0, 1.0, 1.0]], &Device::Cpu)?;
+//! let labels = Tensor::new(&[2u32], &Device::Cpu)?;
+//! let loss = CrossEntropy(&labels).forward(&mut Tape::default(), &logits)?;
+//! assert!((loss.to_scalar::<f64>()? - 4f64.ln()).abs() < 1e-15);
+//! # Ok(())
+//! # }
+//! ```
+
+use super::super::Layer;
+use super::super::operation::{Backward, Function, View};
+use super::super::scalar::Scalar;
+use super::super::tape::Tape;
+use candle_core::{Result, Shape, Tensor};
+
+/// The mean over a batch of logits `(batch, classes)`, for labels `(batch,)` of u32.
+pub struct CrossEntropy<'t>(pub &'t Tensor);
+
+impl Layer for CrossEntropy<'_> {
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
+        let labels = self.0.to_vec1::<u32>()?;
+        tape.apply(OfLabels(labels), [x])
+    }
+}
+
+struct OfLabels(Vec<u32>);
+
+impl Function<1> for OfLabels {
+    const NAME: &'static str = "cross-entropy";
+    type Room<T: Scalar> = ();
+
+    fn result(&self, [logits]: [&[usize]; 1]) -> Result<Shape> {
+        let &[batch, classes] = logits else {
+            candle_core::bail!("logits {logits:?}: not batch and classes");
+        };
+        if self.0.len() != batch {
+            candle_core::bail!("{} labels for {batch} examples", self.0.len());
+        }
+        if let Some(label) = self.0.iter().find(|label| **label as usize >= classes) {
+            candle_core::bail!("label {label} is none of {classes} classes");
+        }
+        Ok(().into())
+    }
+
+    fn forward<T: Scalar>(&self, [logits]: [View<T>; 1], out: &mut [T], (): &mut ()) {
+        let rows = logits.data.chunks(logits.dims[1]);
+        let losses = rows.zip(&self.0).map(|(row, label)| {
+            let (largest, sum) = exponentials(row);
+            sum.ln() - (row[*label as usize].to_f64() - largest)
+        });
+        out[0] = T::from_f64(losses.sum::<f64>() / self.0.len() as f64);
+    }
+
+    fn backward<T: Scalar>(&self, call: Backward<T, 1>, [dx]: [Option<&mut [T]>; 1], (): &mut ()) {
+        let Some(dx) = dx else { return };
+        let [logits] = call.args;
+        let classes = logits.dims[1];
+        let scale = call.gradient.data[0].to_f64() / self.0.len() as f64;
+        let rows = logits.data.chunks(classes).zip(dx.chunks_mut(classes));
+        for ((row, dx), label) in rows.zip(&self.0) {
+            let (largest, sum) = exponentials(row);
+            for (class, (dx, z)) in dx.iter_mut().zip(row).enumerate() {
+                let right = f64::from(class == *label as usize);
+                *dx = T::from_f64(((z.to_f64() - largest).exp() / sum - right) * scale);
+            }
+        }
+    }
+}
+
+/// The largest logit, and the sum of `e^(z − largest)`, which cannot overflow. In f64: there are few.
+fn exponentials<T: Scalar>(row: &[T]) -> (f64, f64) {
+    let numbers = || row.iter().map(|z| z.to_f64());
+    let largest = numbers().fold(f64::NEG_INFINITY, f64::max);
+    (largest, numbers().map(|z| (z - largest).exp()).sum())
+}
