@@ -1,127 +1,150 @@
-//! Examples per second of whole training steps of `cifar10` on a resident batch of 128: forward,
-//! loss, backward, update and averages, on one pinned thread for each core that is named.
+//! Whole training steps as a worker runs them: input, forward, loss, backward, exchange and update,
+//! one pinned thread for each core that is named. Prints one line of JSON with the seconds of every
+//! step of replica 0.
 //!
-//!     cargo bench --features avx512 --bench step -- 0      # one thread, on core 0
-//!     cargo bench --features avx512 --bench step -- 0 1    # two threads
+//!     cargo bench --bench step -- --cores 0                                # cifar10, one thread
+//!     cargo bench --bench step -- --cores 0,1 --convolution direct
+//!     cargo bench --bench step -- --cores 0,1 --replicas 2                 # one thread each
+//!     cargo bench --bench step -- --model mlp --cores 0,1 --batch 128 --check
+//!
+//! With `--check` the line also has the worst relative L2 distance of a variable's gradient in f32
+//! from the one in f64, over one batch of 32, and whether both found all maxima of the pooling
+//! layers at the same places: where they did not, rounding has resolved a tie in another way.
 
-use anyhow::{Context, Result};
-use candle_core::{DType, Device, Tensor};
-use rustix::thread::{CpuSet, sched_setaffinity};
+#[path = "step/check.rs"]
+mod check;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use std::str::FromStr;
 use std::time::Instant;
-use xrun::terms::OptimizerName;
-use xrun::worker::input::Batch;
-use xrun::worker::layer::Tape;
-use xrun::worker::model::{Cifar10, Model};
-use xrun::worker::optimizer::{Config, Optimizer};
+use xrun::protocol::{DeviceJob, Job, VERSION};
+use xrun::spec::settings::Settings;
+use xrun::terms::{Convolution, InputSource, ModelName, Topology};
+use xrun::worker::replica::{self, Outcome};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const BATCH: usize = 128;
-const WARMUP_STEPS: usize = 5;
-const STEPS: usize = 40;
+struct Options {
+    settings: Settings,
+    cores: Vec<usize>,
+    check: bool,
+}
 
 fn main() -> Result<()> {
     // SAFETY: no other thread has been started yet.
     unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
-    let named = std::env::args().filter_map(|core| core.parse().ok());
-    let mut cores: Vec<usize> = named.collect();
-    if cores.is_empty() {
-        cores.push(0);
+    let options = options(std::env::args().skip(1))?;
+    let cache = tempfile::tempdir()?;
+    let job = job(&options, cache.path().into());
+    let outcomes = run(&job)?;
+    let seconds: Vec<f64> = (outcomes[0].windows.iter())
+        .map(|window| window.seconds)
+        .collect();
+    let mut line = json!({
+        "program": "xrun",
+        "model": options.settings.model.to_string(),
+        "batch": options.settings.local_batch * job.devices.len(),
+        "threads": options.cores.len(),
+        "replicas": job.devices.len(),
+        "convolution": in_words(&outcomes[0].convolutions),
+        "seconds": seconds,
+        "peak_memory_bytes": xrun::worker::resources::peak_memory_bytes(),
+    });
+    if options.check {
+        let checked = check::gradients(&options.settings)?;
+        line["worst_gradient_error"] = json!(checked.worst);
+        line["same_places"] = json!(checked.same_places);
     }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(cores.len())
-        .start_handler({
-            let cores = cores.clone();
-            move |thread| pin(cores[thread])
-        })
-        .build()?;
-    pool.install(|| measure(cores.len()))
-}
-
-fn pin(core: usize) {
-    let mut set = CpuSet::new();
-    set.set(core);
-    sched_setaffinity(None, &set).expect("a named core is one of this machine");
-}
-
-fn measure(threads: usize) -> Result<()> {
-    let mut trainer = Trainer::new()?;
-    for _ in 0..WARMUP_STEPS {
-        trainer.step()?;
-    }
-    let mut seconds = Vec::with_capacity(STEPS);
-    for _ in 0..STEPS {
-        let start = Instant::now();
-        trainer.step()?;
-        seconds.push(start.elapsed().as_secs_f64());
-    }
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[STEPS / 2];
-    println!(
-        "xrun cifar10 batch {BATCH} threads {threads}: {:.0} examples/s, {:.1} ms/step (median), {:.1} ms (least)",
-        BATCH as f64 / median,
-        median * 1e3,
-        seconds[0] * 1e3
-    );
+    println!("{line}");
     Ok(())
 }
 
-struct Trainer {
-    model: Cifar10,
-    weights: Vec<Vec<f32>>,
-    optimizer: Optimizer,
-    batch: Batch,
-    tape: Tape,
+fn options(mut args: impl Iterator<Item = String>) -> Result<Options> {
+    let mut model = ModelName::Cifar10;
+    let (mut batch, mut steps, mut warmup_steps, mut replicas) = (128, 40, 5, 1);
+    let (mut cores, mut convolution, mut check) = (vec![0], Convolution::Auto, false);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--bench" => {} // cargo's own
+            "--check" => check = true,
+            "--model" => model = parsed(&value()?)?,
+            "--batch" => batch = parsed(&value()?)?,
+            "--steps" => steps = parsed(&value()?)?,
+            "--warmup" => warmup_steps = parsed(&value()?)?,
+            "--replicas" => replicas = parsed(&value()?)?,
+            "--convolution" => convolution = parsed(&value()?)?,
+            "--cores" => cores = value()?.split(',').map(parsed).collect::<Result<_>>()?,
+            _ => bail!("unknown argument {arg}: see the head of benches/step.rs"),
+        }
+    }
+    if replicas == 0 || cores.len() % replicas != 0 || batch % replicas != 0 {
+        bail!("cores and batch are divided among the replicas: {replicas} does not divide them");
+    }
+    let defaults = Settings::defaults(model);
+    let settings = Settings {
+        local_batch: batch / replicas,
+        convolution,
+        input_source: match model {
+            ModelName::Cifar10 => InputSource::Resident,
+            _ => defaults.input_source,
+        },
+        devices_per_worker: replicas,
+        device_threads: cores.len() / replicas,
+        topology: match replicas {
+            1 => Topology::Single,
+            _ => Topology::Replicated,
+        },
+        warmup_steps,
+        steps,
+        ..defaults
+    };
+    Ok(Options {
+        settings,
+        cores,
+        check,
+    })
 }
 
-impl Trainer {
-    fn new() -> Result<Self> {
-        let model = Cifar10::new(1, DType::F32)?;
-        let weights = model
-            .parameters()
-            .iter()
-            .map(|(_, var)| var.flatten_all()?.to_vec1())
-            .collect::<candle_core::Result<Vec<Vec<f32>>>>()?;
-        let config = Config {
-            rule: OptimizerName::Sgd,
-            learning_rate: 0.02,
-            decay: None,
-            averages: true,
-        };
-        let parts: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-        let optimizer = Optimizer::new(config, &parts);
-        let labels: Vec<u32> = (0..BATCH as u32).map(|i| i * 7 % 10).collect();
-        Ok(Self {
-            model,
-            tape: Tape::default(),
-            optimizer,
-            weights,
-            batch: Batch {
-                examples: BATCH,
-                inputs: Tensor::randn(0f32, 1.0, (BATCH, 24, 24, 3), &Device::Cpu)?,
-                label_sum: labels.iter().map(|label| u64::from(*label)).sum(),
-                targets: Tensor::new(labels, &Device::Cpu)?,
-            },
-        })
-    }
+fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(word: &str) -> Result<T> {
+    word.parse()
+        .with_context(|| format!("cannot understand {word}"))
+}
 
-    fn step(&mut self) -> Result<()> {
-        self.tape.rewind();
-        self.model.loss(&mut self.tape, &self.batch)?;
-        self.tape.backward()?;
-        let mut means = Vec::new();
-        for (name, variable) in self.model.parameters() {
-            let gradient = self.tape.gradient(variable).context(name.clone())?;
-            means.push(gradient.flatten_all()?.to_vec1::<f32>()?);
-        }
-        let weights = self.weights.iter_mut().map(Vec::as_mut_slice);
-        let parts = weights.zip(means.iter().map(Vec::as_slice)).collect();
-        self.optimizer.step(parts);
-        for ((_, variable), weights) in self.model.parameters().iter().zip(&self.weights) {
-            let shape = variable.shape();
-            variable.set(&Tensor::from_slice(weights, shape, &Device::Cpu)?)?;
-        }
-        Ok(())
+fn job(options: &Options, cache: std::path::PathBuf) -> Job {
+    let threads = options.settings.device_threads;
+    let device = |cores: &[usize]| DeviceJob::Cpu {
+        cores: cores.to_vec(),
+    };
+    Job {
+        protocol: VERSION,
+        rank: 0,
+        world_size: 1,
+        settings: options.settings.clone(),
+        devices: options.cores.chunks(threads).map(device).collect(),
+        cache,
     }
+}
+
+/// Runs all replicas to their end, in replica order.
+fn run(job: &Job) -> Result<Vec<Outcome>> {
+    let replicas = replica::build(job)?;
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (replicas.into_iter())
+            .map(|replica| scope.spawn(move || replica.run(started)))
+            .collect();
+        let outcomes = threads.into_iter().map(|thread| match thread.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        outcomes.collect()
+    })
+}
+
+fn in_words(algorithms: &[Convolution]) -> String {
+    let words: Vec<String> = algorithms.iter().map(ToString::to_string).collect();
+    words.join(" ")
 }

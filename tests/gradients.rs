@@ -1,5 +1,7 @@
-//! Gradients of every layer: in f64 against central differences, and in f32 against f64.
+//! Gradients of every layer: in f64 against central differences and candle, and in f32 against f64.
 
+#[path = "gradients/candle.rs"]
+mod candle;
 #[path = "gradients/differences.rs"]
 mod differences;
 #[path = "gradients/layers.rs"]

@@ -17,7 +17,6 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("csv::", &["table"]),
     ("plotters::", &["chart/draw"]),
     ("candle_core::", &["worker"]),
-    ("candle_nn::", &["worker"]),
     ("rayon::", &["worker"]),
     ("tokio::", &["launch"]),
     ("indicatif::", &["launch/progress"]),

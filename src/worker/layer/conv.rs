@@ -218,6 +218,10 @@ impl Function<3> for Convolution {
             db.copy_from_slice(&threads[0].biases);
         }
     }
+
+    fn places<T: Scalar>(room: &Room<T>) -> Option<&[u8]> {
+        (!room.places.is_empty()).then_some(&room.places)
+    }
 }
 
 /// Adds the sums of all threads, in order, to those of the first.

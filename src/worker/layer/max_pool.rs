@@ -83,6 +83,10 @@ impl Function<1> for MaxPool {
                 windows.spread(dy, places, dx);
             });
     }
+
+    fn places<T: Scalar>(places: &Vec<u8>) -> Option<&[u8]> {
+        Some(places)
+    }
 }
 
 /// The windows of images of one size.

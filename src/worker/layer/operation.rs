@@ -42,6 +42,11 @@ pub trait Function<const N: usize>: Send + 'static {
         gradients: [Option<&mut [T]>; N],
         room: &mut Self::Room<T>,
     );
+
+    /// Where the maxima of a pooling function were found in the pass forward.
+    fn places<T: Scalar>(_: &Self::Room<T>) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Writes what `function` gives for `args` into the numbers of `result`.

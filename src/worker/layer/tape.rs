@@ -2,7 +2,7 @@
 //!
 //! A pass forward records one call after the other: the first argument of each is the result of the
 //! one before, the others are variables. [`Tape::backward`] goes back over them, so that each
-//! gradient is written once, into memory that the tape keeps. The next pass takes the same places
+//! gradient is written once, into memory that the tape keeps. The next pass takes the same slots
 //! again: from the second step on no large buffer is allocated. Candle's own differentiation, of any
 //! graph, makes a tensor of zeros for every gradient and adds to it.
 //!
@@ -35,14 +35,14 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub struct Tape {
     /// The first `used` are those of this pass, the others are left of a longer one.
-    places: Vec<Place>,
+    slots: Vec<Slot>,
     used: usize,
     /// Gradients by variables.
     gradients: HashMap<TensorId, Tensor>,
 }
 
 /// A call of a function, with memory that outlives the pass.
-struct Place {
+struct Slot {
     call: Box<dyn Recorded>,
     result: Tensor,
     /// Of the loss by each number of `result`; made when it is needed first.
@@ -91,37 +91,37 @@ impl Tape {
             room,
             args: args.map(Tensor::clone),
         });
-        let place = Place {
+        let slot = Slot {
             call,
             result: result.clone(),
             gradient,
         };
-        self.places.insert(self.used, place);
+        self.slots.insert(self.used, slot);
         self.used += 1;
         Ok(result)
     }
 
-    /// What the place that comes next has from the pass before, as far as it fits.
+    /// What the slot that comes next has from the pass before, as far as it fits.
     fn take<T: Scalar, F: Function<N>, const N: usize>(
         &mut self,
         shape: &Shape,
     ) -> (F::Room<T>, Option<(Tensor, Option<Tensor>)>) {
-        if self.used == self.places.len() {
+        if self.used == self.slots.len() {
             return Default::default();
         }
-        let place = self.places.remove(self.used);
-        let call: Box<dyn Any> = place.call;
+        let slot = self.slots.remove(self.used);
+        let call: Box<dyn Any> = slot.call;
         let room = match call.downcast::<CallOf<T, F, N>>() {
             Ok(call) => call.room,
             Err(_) => Default::default(),
         };
-        let fits = place.result.shape() == shape && place.result.dtype() == T::DTYPE;
-        (room, fits.then_some((place.result, place.gradient)))
+        let fits = slot.result.shape() == shape && slot.result.dtype() == T::DTYPE;
+        (room, fits.then_some((slot.result, slot.gradient)))
     }
 
     /// The result of the last call of this pass.
-    fn last(&self) -> Option<&Place> {
-        self.places[..self.used].last()
+    fn last(&self) -> Option<&Slot> {
+        self.slots[..self.used].last()
     }
 
     /// Goes back through the pass from its last result, whose numbers each count once.
@@ -137,17 +137,25 @@ impl Tape {
     pub fn backward_from(&mut self, gradient: &Tensor) -> Result<()> {
         let mut gradient = gradient.contiguous()?;
         for at in (0..self.used).rev() {
-            let (before, rest) = self.places.split_at_mut(at);
-            let place = &mut rest[0];
-            let x = before.last_mut().map(Place::gradient).transpose()?;
-            place
-                .call
-                .backward(&place.result, &gradient, x.as_ref(), &mut self.gradients)?;
+            let (before, rest) = self.slots.split_at_mut(at);
+            let slot = &mut rest[0];
+            let x = before.last_mut().map(Slot::gradient).transpose()?;
+            slot.call
+                .backward(&slot.result, &gradient, x.as_ref(), &mut self.gradients)?;
             if let Some(x) = x {
                 gradient = x;
             }
         }
         Ok(())
+    }
+
+    /// Where in their windows the maxima of each pooling function of this pass were found. Gradients
+    /// of two passes can only be compared where they agree: a tie that rounding resolves in another
+    /// way sends a gradient elsewhere.
+    pub fn places(&self) -> impl Iterator<Item = &[u8]> {
+        self.slots[..self.used]
+            .iter()
+            .filter_map(|slot| slot.call.places())
     }
 
     /// The gradient by a variable of the last pass backward.
@@ -156,7 +164,7 @@ impl Tape {
     }
 }
 
-impl Place {
+impl Slot {
     /// Memory for the gradient by the result.
     fn gradient(&mut self) -> Result<Tensor> {
         let gradient = match self.gradient.take() {
@@ -178,6 +186,8 @@ trait Recorded: Any + Send {
         x: Option<&Tensor>,
         gradients: &mut HashMap<TensorId, Tensor>,
     ) -> Result<()>;
+
+    fn places(&self) -> Option<&[u8]>;
 }
 
 struct CallOf<T: Scalar, F: Function<N>, const N: usize> {
@@ -211,5 +221,9 @@ impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
             gradients: into,
         };
         operation::backward(&self.function, &mut self.room, call)
+    }
+
+    fn places(&self) -> Option<&[u8]> {
+        F::places(&self.room)
     }
 }

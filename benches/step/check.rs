@@ -1,0 +1,99 @@
+//! Gradients of a model in f32, by the algorithms that the settings ask for, against those in f64.
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device, Tensor, Var};
+use xrun::spec::settings::Settings;
+use xrun::terms::{Convolution, ModelName};
+use xrun::worker::input::Batch;
+use xrun::worker::layer::Tape;
+use xrun::worker::model::{Cifar10, Mlp, Model};
+
+const EXAMPLES: usize = 32;
+
+pub struct Checked {
+    /// Largest `‖g32 − g64‖ / ‖g64‖` of a variable.
+    pub worst: f64,
+    /// Whether both types found all maxima at the same places.
+    pub same_places: bool,
+}
+
+/// Gradients in name order, and where each pooling layer found its maxima.
+type Pass = (Vec<Tensor>, Vec<Vec<u8>>);
+
+/// Compares both types on one batch.
+pub fn gradients(settings: &Settings) -> Result<Checked> {
+    let batch = batch(settings)?;
+    let (single, places) = pass(settings, &batch, DType::F32)?;
+    let (double, places_in_double) = pass(settings, &batch, DType::F64)?;
+    let mut worst = 0f64;
+    for (a, b) in single.iter().zip(&double) {
+        worst = worst.max(relative_distance(a, b)?);
+    }
+    Ok(Checked {
+        worst,
+        same_places: places == places_in_double,
+    })
+}
+
+fn relative_distance(a: &Tensor, b: &Tensor) -> Result<f64> {
+    let length = |t: &Tensor| t.sqr()?.sum_all()?.to_scalar::<f64>();
+    Ok((length(&(a.to_dtype(DType::F64)? - b)?)? / length(b)?).sqrt())
+}
+
+/// The f64 instance is the reference: it never takes a way with larger rounding errors.
+fn way(settings: &Settings, dtype: DType) -> Convolution {
+    match dtype {
+        DType::F64 => Convolution::Im2col,
+        _ => settings.convolution,
+    }
+}
+
+fn batch(settings: &Settings) -> Result<Batch> {
+    let cpu = &Device::Cpu;
+    let labels: Vec<u32> = (0..EXAMPLES as u32).map(|i| i * 7 % 10).collect();
+    let (inputs, targets) = match settings.model {
+        ModelName::Cifar10 => (
+            Tensor::randn(0f32, 1.0, (EXAMPLES, 24, 24, 3), cpu)?,
+            Tensor::new(labels, cpu)?,
+        ),
+        _ => {
+            let widths = (settings.layers.first().zip(settings.layers.last())).context("layers")?;
+            (
+                Tensor::randn(0f32, 1.0, (EXAMPLES, *widths.0), cpu)?,
+                Tensor::randn(0f32, 1.0, (EXAMPLES, *widths.1), cpu)?,
+            )
+        }
+    };
+    Ok(Batch {
+        examples: EXAMPLES,
+        inputs,
+        targets,
+        label_sum: 0,
+    })
+}
+
+fn pass(settings: &Settings, batch: &Batch, dtype: DType) -> Result<Pass> {
+    let model: Box<dyn Model> = match settings.model {
+        ModelName::Cifar10 => {
+            Box::new(Cifar10::new(settings.seed, dtype)?.by(way(settings, dtype)))
+        }
+        _ => Box::new(Mlp::new(&settings.layers, settings.seed, dtype)?),
+    };
+    let targets = match settings.model {
+        ModelName::Cifar10 => batch.targets.clone(),
+        _ => batch.targets.to_dtype(dtype)?,
+    };
+    let batch = Batch {
+        inputs: batch.inputs.to_dtype(dtype)?,
+        targets,
+        ..batch.clone()
+    };
+    let mut tape = Tape::default();
+    model.loss(&mut tape, &batch)?;
+    tape.backward()?;
+    let gradient =
+        |(name, variable): &(String, Var)| tape.gradient(variable).cloned().context(name.clone());
+    let gradients = model.parameters().iter().map(gradient);
+    let places = tape.places().map(<[u8]>::to_vec).collect();
+    Ok((gradients.collect::<Result<_>>()?, places))
+}
