@@ -36,7 +36,16 @@ term! {
 
 term! {
     /// The algorithm of a convolution.
-    Convolution { Auto, Direct, Winograd, Im2col }
+    Convolution {
+        /// The fastest that the processor and the layer's shape allow.
+        Auto,
+        /// Products in registers, straight from images and weights.
+        Direct,
+        /// Fewer multiplications and larger rounding errors, where the shape allows it; else direct.
+        Winograd,
+        /// Patches as rows of a matrix.
+        Im2col,
+    }
 }
 
 term! {

@@ -4,7 +4,7 @@
 use super::cell::replicas;
 use crate::spec::Flavour;
 use crate::spec::settings::{Choice, SettingId, Value, one_of};
-use crate::terms::{Convolution, DevicePipeline, ModelName, Topology};
+use crate::terms::{DevicePipeline, ModelName, Topology};
 
 /// Why a cell contradicts itself.
 #[derive(Debug, PartialEq)]
@@ -116,10 +116,6 @@ impl Facts<'_> {
         }
         if self.choice.model == ModelName::SatSeq2seq {
             return Some("the model sat-seq2seq".into());
-        }
-        let convolution = self.word(SettingId::CONVOLUTION);
-        if let Some(way @ (Convolution::Direct | Convolution::Winograd)) = convolution {
-            return Some(format!("the convolution {way}"));
         }
         if self.word(SettingId::DEVICE_PIPELINE) == Some(DevicePipeline::Fused) {
             return Some("the device pipeline fused".into());

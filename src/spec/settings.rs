@@ -73,7 +73,7 @@ impl SettingId {
     pub const MODEL: Self = Self::known("model.name");
     pub const LOCAL_BATCH: Self = Self::known("model.local_batch");
     pub const GLOBAL_BATCH: Self = Self::known("model.global_batch");
-    pub const CONVOLUTION: Self = Self::known("model.convolution");
+
     pub const SOURCE: Self = Self::known("input.source");
     pub const PLACEMENT: Self = Self::known("input.placement");
     pub const DEVICE_PIPELINE: Self = Self::known("input.device_pipeline");

@@ -269,7 +269,7 @@ topology single: runs
 topology all-reduce: the topology all-reduce is not built into this version
 topology parameter-server: the topology parameter-server is not built into this version
 sat-seq2seq: the model sat-seq2seq is not built into this version
-cifar10, convolution winograd: the convolution winograd is not built into this version
+cifar10, convolution winograd: runs
 none, placement device, device pipeline fused: the device pipeline fused is not built into this version
 checkpoint every 5: measure.checkpoint_every is not built into this version
 flavour cuda: building the flavour cuda (without `binary`) is not built into this version
