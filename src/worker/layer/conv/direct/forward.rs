@@ -1,0 +1,172 @@
+//! Results of a convolution: tiles of neighbouring pixels of one line by registers of filters.
+//!
+//! In: images and weights in panels. Out: results. Knows neither biases nor activations.
+//!
+//! A panel has the weights of as many filters as a tile has registers for, `[ky][kx][channel]`
+//! by filter, so a tile reads its panel from front to back. Filters are filled up with zeros to
+//! whole registers.
+
+use super::super::super::scalar::Scalar;
+use super::super::super::simd::{Kernel, Vector};
+use super::super::geometry::Geometry;
+use super::runs::{Path, Run, inside, parts};
+use super::tile::{Products, ROWS, Tile};
+use std::ops::Range;
+
+/// Registers of filters of each panel.
+#[inline(always)]
+pub fn columns_of_panels<V: Vector>(filters: usize) -> impl Iterator<Item = Range<usize>> {
+    parts(filters.div_ceil(V::LANES), V::COLUMNS)
+}
+
+/// Weights as rows of filters, to be laid out in panels.
+pub struct Panels<'a, T> {
+    pub rows: usize,
+    pub filters: usize,
+    pub weights: &'a [T],
+    pub prepared: &'a mut Vec<T>,
+}
+
+impl<T: Scalar> Kernel<T> for Panels<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = T>>(self) {
+        assert_eq!(self.weights.len(), self.rows * self.filters);
+        self.prepared.clear();
+        for columns in columns_of_panels::<V>(self.filters) {
+            let from = columns.start * V::LANES;
+            let to = (columns.end * V::LANES).min(self.filters);
+            for row in self.weights.chunks_exact(self.filters) {
+                self.prepared.extend_from_slice(&row[from..to]);
+                let filled = self.prepared.len() + columns.end * V::LANES - to;
+                self.prepared.resize(filled, T::zero());
+            }
+        }
+    }
+}
+
+/// One convolution of some images.
+pub struct Forward<'a, T> {
+    pub geometry: Geometry,
+    pub filters: usize,
+    pub images: &'a [T],
+    pub prepared: &'a [T],
+    pub out: &'a mut [T],
+}
+
+/// Pixels of a line that are computed at once.
+struct Stretch {
+    pixels: Range<usize>,
+    /// Its ways over a line of the image, in steps of one column of the kernel.
+    runs: Vec<Run>,
+}
+
+impl<T: Scalar> Kernel<T> for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = T>>(mut self) {
+        let g = self.geometry;
+        let images = self.images.len() / g.image();
+        let filled = self.filters.next_multiple_of(V::LANES);
+        assert_eq!(self.images.len(), images * g.image());
+        assert_eq!(self.prepared.len(), g.patch() * filled);
+        assert_eq!(self.out.len(), images * g.pixels() * self.filters);
+        let stretches = stretches(g);
+        for columns in columns_of_panels::<V>(self.filters) {
+            match columns.len() {
+                1 => self.panel::<V, 1>(columns, &stretches),
+                2 if V::COLUMNS >= 2 => self.panel::<V, 2>(columns, &stretches),
+                3 if V::COLUMNS >= 3 => self.panel::<V, 3>(columns, &stretches),
+                4 if V::COLUMNS >= 4 => self.panel::<V, 4>(columns, &stretches),
+                _ => unreachable!("a panel has at most four registers"),
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Forward<'_, T> {
+    /// The results of all images for the filters of one panel.
+    #[inline(always)]
+    fn panel<V: Vector<Element = T>, const C: usize>(
+        &mut self,
+        columns: Range<usize>,
+        stretches: &[Stretch],
+    ) {
+        let g = self.geometry;
+        let first = columns.start * V::LANES;
+        let last = (self.filters - first - (C - 1) * V::LANES).min(V::LANES);
+        let panel = self.prepared[g.patch() * first..].as_ptr();
+        let results = self.out.chunks_exact_mut(g.pixels() * self.filters);
+        for (image, result) in self.images.chunks_exact(g.image()).zip(results) {
+            for y in 0..g.out_height() {
+                for stretch in stretches {
+                    // SAFETY: `image` is a whole image and the panel has `C` registers for each
+                    // number of a patch.
+                    let tile = unsafe { sums::<V, C>(g, image, panel, y, stretch) };
+                    let at = (y * g.out_width() + stretch.pixels.start) * self.filters + first;
+                    let to = result[at..].as_mut_ptr();
+                    // SAFETY: `result` has all filters of all pixels; the last register ends at
+                    // the last filter.
+                    unsafe { tile.store(to, stretch.pixels.len(), self.filters, last) };
+                }
+            }
+        }
+    }
+}
+
+/// Cuts a line of the output into stretches.
+fn stretches(g: Geometry) -> Vec<Stretch> {
+    let path = |pixels: &Range<usize>| Path {
+        offset: pixels.start,
+        padding: g.padding,
+        places: g.kernel,
+        stride: 1,
+        rows: pixels.len(),
+        line: g.width,
+    };
+    parts(g.out_width(), ROWS)
+        .map(|pixels| Stretch {
+            runs: path(&pixels).runs(),
+            pixels,
+        })
+        .collect()
+}
+
+/// The sums of a stretch of line `y` of the output.
+///
+/// # Safety
+/// `image` has the numbers of `g`, the stretch is of `g`, and `panel` has `C` registers for each
+/// number of a patch.
+#[inline(always)]
+unsafe fn sums<V: Vector, const C: usize>(
+    g: Geometry,
+    image: &[V::Element],
+    panel: *const V::Element,
+    y: usize,
+    stretch: &Stretch,
+) -> Tile<V, C> {
+    let mut tile = Tile::<V, C>::zero();
+    let width = C * V::LANES;
+    for ky in inside(y, g.padding, g.height, g.kernel) {
+        let line = (y + ky - g.padding) * g.width;
+        for run in &stretch.runs {
+            let tap = ky * g.kernel + run.places.start;
+            // SAFETY: line, run and panel are inside by the caller's promise: the last of the rows
+            // is on the line at the last of the places.
+            unsafe {
+                let products = Products {
+                    left: image.as_ptr().add((line + run.start) * g.channels),
+                    left_row: g.channels,
+                    left_step: 1,
+                    right: panel.add(tap * g.channels * width),
+                    right_step: width,
+                    steps: run.places.len() * g.channels,
+                };
+                tile.add(&run.rows, products);
+            }
+        }
+    }
+    tile
+}

@@ -1,0 +1,124 @@
+//! Sums of products in registers: a few rows by a few registers.
+//!
+//! In: where numbers of the left factor and rows of the right factor lie. Out: sums in memory.
+//! Knows neither images nor kernels; the caller knows that the pointers are good.
+
+use super::super::super::simd::Vector;
+use std::ops::Range;
+
+/// Most rows of a tile; see [`Vector::COLUMNS`].
+pub const ROWS: usize = 6;
+
+/// Sums: [`ROWS`] rows of `C` registers.
+#[derive(Clone, Copy)]
+pub struct Tile<V, const C: usize>([[V; C]; ROWS]);
+
+/// `steps` products of a column of numbers and a row of registers. Number `i` of step `s` is at
+/// `left + i · left_row + s · left_step`, the row of step `s` at `right + s · right_step`.
+#[derive(Clone, Copy)]
+pub struct Products<T> {
+    pub left: *const T,
+    pub left_row: usize,
+    pub left_step: usize,
+    pub right: *const T,
+    pub right_step: usize,
+    pub steps: usize,
+}
+
+/// Calls `add_rows` with the range as constants, so that each row has its registers.
+macro_rules! with_constant_range {
+    ($tile:ident, $range:ident, $products:ident: $($from:literal..$to:literal)*) => {
+        match ($range.start, $range.end) {
+            // SAFETY: the caller's.
+            $(($from, $to) => unsafe { $tile.add_rows::<$from, $to>($products) },)*
+            _ => unreachable!("not a range of rows of a tile"),
+        }
+    };
+}
+
+impl<V: Vector, const C: usize> Tile<V, C> {
+    #[inline(always)]
+    pub fn zero() -> Self {
+        Self([[V::splat(V::Element::default()); C]; ROWS])
+    }
+
+    /// Adds the products to the rows of `range`, of which the first takes the first number.
+    ///
+    /// # Safety
+    /// All numbers and all rows of `C` registers of the products can be read.
+    #[inline(always)]
+    pub unsafe fn add(&mut self, range: &Range<usize>, products: Products<V::Element>) {
+        with_constant_range!(self, range, products:
+            0..1 0..2 0..3 0..4 0..5 0..6
+            1..2 1..3 1..4 1..5 1..6
+            2..3 2..4 2..5 2..6
+            3..4 3..5 3..6
+            4..5 4..6
+            5..6)
+    }
+
+    /// # Safety
+    /// As for [`add`](Self::add).
+    #[inline(always)]
+    unsafe fn add_rows<const FROM: usize, const TO: usize>(&mut self, p: Products<V::Element>) {
+        let mut sums = self.0;
+        for step in 0..p.steps {
+            let mut right = [V::splat(V::Element::default()); C];
+            for column in 0..C {
+                // SAFETY: the caller promises `C` registers at each step.
+                right[column] =
+                    unsafe { V::load(p.right.add(step * p.right_step + column * V::LANES)) };
+            }
+            for row in FROM..TO {
+                // SAFETY: the caller promises `TO - FROM` numbers at each step.
+                let left = unsafe { *p.left.add((row - FROM) * p.left_row + step * p.left_step) };
+                let left = V::splat(left);
+                for column in 0..C {
+                    sums[row][column] = left.mul_add(right[column], sums[row][column]);
+                }
+            }
+        }
+        self.0 = sums;
+    }
+
+    /// Writes the first `rows` rows, `row` numbers apart. Of the last register only `last` numbers.
+    ///
+    /// # Safety
+    /// They can be written.
+    #[inline(always)]
+    pub unsafe fn store(&self, to: *mut V::Element, rows: usize, row: usize, last: usize) {
+        for i in 0..ROWS {
+            if i < rows {
+                for column in 0..C {
+                    let count = if column + 1 < C { V::LANES } else { last };
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let to = to.add(i * row + column * V::LANES);
+                        self.0[i][column].store_first(to, count);
+                    }
+                }
+            }
+        }
+    }
+
+    /// [`store`](Self::store) of the sums with what is there.
+    ///
+    /// # Safety
+    /// The numbers can be read and written.
+    #[inline(always)]
+    pub unsafe fn add_to(&self, to: *mut V::Element, rows: usize, row: usize, last: usize) {
+        for i in 0..ROWS {
+            if i < rows {
+                for column in 0..C {
+                    let count = if column + 1 < C { V::LANES } else { last };
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let to = to.add(i * row + column * V::LANES);
+                        let sum = self.0[i][column].add(V::load_first(to, count));
+                        sum.store_first(to, count);
+                    }
+                }
+            }
+        }
+    }
+}
