@@ -1,0 +1,140 @@
+//! Small products of matrices, computed in the registers of a processor.
+
+use super::super::super::scalar::Scalar;
+use super::super::super::simd::Vector;
+
+/// `c = a · b`, or `c += a · b`. Rows of `b` and `c` are whole registers.
+pub struct Product<'a, T> {
+    /// `(rows, depth)`.
+    pub a: &'a [T],
+    /// From one row of `a` to the next, and from one column to the next.
+    pub a_strides: [usize; 2],
+    /// `(depth, width)`, one row after the other.
+    pub b: &'a [T],
+    /// `(rows, width)`, one row after the other.
+    pub c: &'a mut [T],
+    pub rows: usize,
+    pub depth: usize,
+    pub width: usize,
+}
+
+impl<T: Scalar> Product<'_, T> {
+    /// Computes it, added to `c` if `ADD`.
+    #[inline(always)]
+    pub fn run<V: Vector<Element = T>, const ADD: bool>(self) {
+        assert!(self.rows > 0 && self.depth > 0 && self.width.is_multiple_of(V::LANES));
+        let last = (self.rows - 1) * self.a_strides[0] + (self.depth - 1) * self.a_strides[1];
+        assert!(last < self.a.len());
+        assert!(self.depth * self.width <= self.b.len());
+        assert!(self.rows * self.width <= self.c.len());
+        let mut tiles = Tiles {
+            a: self.a.as_ptr(),
+            a_strides: self.a_strides,
+            b: self.b.as_ptr(),
+            c: self.c.as_mut_ptr(),
+            rows: self.rows,
+            depth: self.depth,
+            width: self.width,
+        };
+        let mut columns = self.width / V::LANES;
+        // SAFETY: the lengths are checked, and `columns` registers are left in each row.
+        unsafe {
+            if V::COLUMNS >= 4 {
+                while columns >= 4 {
+                    tiles.down::<V, ADD, 4>();
+                    columns -= 4;
+                }
+            }
+            while columns >= 2 {
+                tiles.down::<V, ADD, 2>();
+                columns -= 2;
+            }
+            if columns > 0 {
+                tiles.down::<V, ADD, 1>();
+            }
+        }
+    }
+}
+
+/// The columns of a product that are still to be computed.
+struct Tiles<T> {
+    a: *const T,
+    a_strides: [usize; 2],
+    b: *const T,
+    c: *mut T,
+    rows: usize,
+    depth: usize,
+    width: usize,
+}
+
+impl<T: Scalar> Tiles<T> {
+    /// Computes the first `C` registers of all rows and leaves the others.
+    ///
+    /// # Safety
+    /// All matrices are as long as the sizes say, and rows have `C` more registers.
+    #[inline(always)]
+    unsafe fn down<V: Vector<Element = T>, const ADD: bool, const C: usize>(&mut self) {
+        // Tiles of nearly the same height: one of a single row would wait for its own sums.
+        let tiles = self.rows.div_ceil(6);
+        for tile in 0..tiles {
+            let row = tile * self.rows / tiles;
+            // SAFETY: the caller's; the rows are below `self.rows`.
+            unsafe {
+                match (tile + 1) * self.rows / tiles - row {
+                    1 => self.tile::<V, ADD, C, 1>(row),
+                    2 => self.tile::<V, ADD, C, 2>(row),
+                    3 => self.tile::<V, ADD, C, 3>(row),
+                    4 => self.tile::<V, ADD, C, 4>(row),
+                    5 => self.tile::<V, ADD, C, 5>(row),
+                    _ => self.tile::<V, ADD, C, 6>(row),
+                }
+            }
+        }
+        self.b = self.b.wrapping_add(C * V::LANES);
+        self.c = self.c.wrapping_add(C * V::LANES);
+    }
+
+    /// Computes `R` rows from `row` on, `C` registers each.
+    ///
+    /// # Safety
+    /// As [`down`](Self::down), and the product has the rows.
+    #[inline(always)]
+    unsafe fn tile<V, const ADD: bool, const C: usize, const R: usize>(&self, row: usize)
+    where
+        V: Vector<Element = T>,
+    {
+        let mut sums = [[V::splat(T::zero()); C]; R];
+        // SAFETY: the caller's, for every access: rows are below `row + R`, steps below `depth`.
+        unsafe {
+            let c = self.c.add(row * self.width);
+            if ADD {
+                for r in 0..R {
+                    for j in 0..C {
+                        sums[r][j] = V::load(c.add(r * self.width + j * V::LANES));
+                    }
+                }
+            }
+            let mut a = self.a.add(row * self.a_strides[0]);
+            let mut b = self.b;
+            for _ in 0..self.depth {
+                let mut factors = [V::splat(T::zero()); C];
+                for j in 0..C {
+                    factors[j] = V::load(b.add(j * V::LANES));
+                }
+                for r in 0..R {
+                    let x = V::splat(*a.add(r * self.a_strides[0]));
+                    for j in 0..C {
+                        sums[r][j] = x.mul_add(factors[j], sums[r][j]);
+                    }
+                }
+                a = a.wrapping_add(self.a_strides[1]);
+                b = b.wrapping_add(self.width);
+            }
+            for r in 0..R {
+                for j in 0..C {
+                    sums[r][j].store(c.add(r * self.width + j * V::LANES));
+                }
+            }
+        }
+    }
+}
