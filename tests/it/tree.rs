@@ -10,7 +10,7 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Library, and the only places that may name it.
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 10] = [
     ("figment::", &["spec"]),
     ("toml::", &["spec", "plan", "machine"]),
     ("clap::", &["cli", "main"]),

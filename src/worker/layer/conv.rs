@@ -38,9 +38,11 @@
 
 mod algorithm;
 mod choice;
+mod direct;
 mod geometry;
 mod im2col;
 mod pass;
+mod winograd;
 
 use super::Activation;
 use super::Layer;

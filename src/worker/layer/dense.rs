@@ -21,13 +21,15 @@
 //! # }
 //! ```
 
+mod product;
+
 use super::Activation;
 use super::Layer;
-use super::matrix::{Destination, Matrix, Threads, multiply};
 use super::operation::{Backward, Function, View};
 use super::scalar::Scalar;
 use super::tape::Tape;
 use candle_core::{Result, Shape, Tensor, Var};
+use product::{Correlation, Product, Sizes};
 
 /// One fully connected layer.
 #[derive(Clone, Debug)]
@@ -79,8 +81,7 @@ struct Affine {
 impl Function<3> for Affine {
     const NAME: &'static str = "dense";
 
-    /// The gradient by what the activation takes.
-    type Room<T: Scalar> = Vec<T>;
+    type Room<T: Scalar> = Room<T>;
 
     fn result(&self, [x, w, b]: [&[usize]; 3]) -> Result<Shape> {
         match (x, w, b) {
@@ -93,40 +94,61 @@ impl Function<3> for Affine {
         }
     }
 
-    fn forward<T: Scalar>(&self, [x, w, b]: [View<T>; 3], y: &mut [T], _: &mut Vec<T>) {
-        let x = Matrix::rows_of(w.dims[0], x.data);
-        let w = Matrix::rows_of(w.dims[1], w.data);
-        multiply(x, w, y, Destination::Overwrite, Threads::Pool);
-        self.activation.finish(y, b.data);
+    fn forward<T: Scalar>(&self, [x, w, b]: [View<T>; 3], y: &mut [T], room: &mut Room<T>) {
+        let layer = product::Affine {
+            x: x.data,
+            weights: w.data,
+            biases: b.data,
+            activation: self.activation,
+        };
+        product(&x, &w).forward(layer, y, &mut room.scratch);
     }
 
     fn backward<T: Scalar>(
         &self,
         call: Backward<T, 3>,
         [dx, dw, db]: [Option<&mut [T]>; 3],
-        room: &mut Vec<T>,
+        room: &mut Room<T>,
     ) {
         let [x, w, b] = call.args;
-        let (inputs, outputs) = (w.dims[0], w.dims[1]);
-        room.resize(call.result.data.len(), T::zero());
-        let mut sums = vec![T::zero(); b.data.len()];
+        let product = product(&x, &w);
+        let Room { dy, sums, scratch } = room;
+        dy.resize(call.result.data.len(), T::zero());
+        sums.clear();
+        sums.resize(b.data.len(), T::zero());
         self.activation
-            .backward(call.result.data, call.gradient.data, room, &mut sums);
-        let dy = Matrix::rows_of(outputs, room);
+            .backward(call.result.data, call.gradient.data, dy, sums);
         if let Some(db) = db {
-            db.copy_from_slice(&sums);
+            db.copy_from_slice(sums);
         }
         if let Some(dw) = dw {
-            let decay = T::from_f64(self.decay);
-            dw.iter_mut()
-                .zip(w.data)
-                .for_each(|(dw, w)| *dw = decay * *w);
-            let x = Matrix::rows_of(inputs, x.data).t();
-            multiply(x, dy, dw, Destination::Add, Threads::Pool);
+            let of = Correlation {
+                x: x.data,
+                dy,
+                weights: w.data,
+                decay: T::from_f64(self.decay),
+            };
+            product.weight_gradient(of, dw, scratch);
         }
         if let Some(dx) = dx {
-            let w = Matrix::rows_of(outputs, w.data).t();
-            multiply(dy, w, dx, Destination::Overwrite, Threads::Pool);
+            product.input_gradient(dy, w.data, dx, scratch);
         }
     }
+}
+
+/// Memory of one call.
+#[derive(Default)]
+pub struct Room<T> {
+    /// The gradient by what the activation takes, and the sums of its columns.
+    dy: Vec<T>,
+    sums: Vec<T>,
+    scratch: Vec<T>,
+}
+
+fn product<T>(x: &View<T>, w: &View<T>) -> Product {
+    Product::new(Sizes {
+        batch: x.dims[0],
+        inputs: w.dims[0],
+        outputs: w.dims[1],
+    })
 }

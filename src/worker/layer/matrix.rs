@@ -20,15 +20,6 @@ pub enum Destination {
     Add,
 }
 
-/// Which threads multiply.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Threads {
-    /// The calling one, which is a part of a job that was split already.
-    Caller,
-    /// All of the current rayon pool.
-    Pool,
-}
-
 impl<'a, T> Matrix<'a, T> {
     /// `data` as rows of `columns` numbers. Panics unless it is a whole number of rows.
     pub fn rows_of(columns: usize, data: &'a [T]) -> Self {
@@ -54,20 +45,10 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// Puts `a · b` into `out`, row by row. Panics where the shapes do not fit.
-pub fn multiply<T: Scalar>(
-    a: Matrix<T>,
-    b: Matrix<T>,
-    out: &mut [T],
-    destination: Destination,
-    threads: Threads,
-) {
+/// Puts `a · b` into `out`, row by row, on the calling thread. Panics where the shapes do not fit.
+pub fn multiply<T: Scalar>(a: Matrix<T>, b: Matrix<T>, out: &mut [T], destination: Destination) {
     assert_eq!(a.columns, b.rows, "inner sizes differ");
     assert_eq!(out.len(), a.rows * b.columns, "wrong destination");
-    let parallelism = match threads {
-        Threads::Caller => Parallelism::None,
-        Threads::Pool => Parallelism::Rayon(rayon::current_num_threads()),
-    };
     // SAFETY: a `Matrix` has rows · columns numbers behind its strides, `out` has one for each
     // element of the product, is borrowed mutably, and so overlaps neither factor.
     unsafe {
@@ -90,7 +71,7 @@ pub fn multiply<T: Scalar>(
             false,
             false,
             false,
-            parallelism,
+            Parallelism::None,
         );
     }
 }
@@ -105,10 +86,10 @@ mod tests {
         let b = [1.0, 0.0, -1.0, 2.0, 0.5, 1.0]; // 2 × 3
         let mut out = [10.0; 4];
         let (a, b) = (Matrix::rows_of(3, &a), Matrix::rows_of(3, &b));
-        multiply(a, b.t(), &mut out, Destination::Add, Threads::Caller);
+        multiply(a, b.t(), &mut out, Destination::Add);
         assert_eq!(out, [8.0, 16.0, 8.0, 26.5]);
         let mut out = [10.0; 9];
-        multiply(a.t(), b, &mut out, Destination::Overwrite, Threads::Pool);
+        multiply(a.t(), b, &mut out, Destination::Overwrite);
         assert_eq!(out, [9.0, 2.0, 3.0, 12.0, 2.5, 3.0, 15.0, 3.0, 3.0]);
     }
 }

@@ -1,6 +1,6 @@
 //! The patches of a convolution laid out as rows of a matrix.
 
-use super::super::matrix::{Destination, Matrix, Threads, multiply};
+use super::super::matrix::{Destination, Matrix, multiply};
 use super::super::scalar::Scalar;
 use super::algorithm::Algorithm;
 use super::geometry::Geometry;
@@ -64,7 +64,7 @@ impl<T: Scalar> Algorithm<T> for Im2col {
         for (images, out) in images.chunks(block * g.image()).zip(out) {
             let patches = self.lay_out(images, room);
             let into = Destination::Overwrite;
-            multiply(patches, weights, out, into, Threads::Caller);
+            multiply(patches, weights, out, into);
         }
     }
 
@@ -79,7 +79,7 @@ impl<T: Scalar> Algorithm<T> for Im2col {
         for (images, gradients) in images.chunks(block * g.image()).zip(gradients) {
             let patches = self.lay_out(images, room).t();
             let gradients = Matrix::rows_of(self.filters, gradients);
-            multiply(patches, gradients, sums, Destination::Add, Threads::Caller);
+            multiply(patches, gradients, sums, Destination::Add);
         }
     }
 

@@ -47,7 +47,8 @@ impl Winograd {
         };
         let [images, _] = plan.planes();
         let direct = geometry.pixels() * kernel * kernel;
-        let worth = geometry.channels.min(filters) >= 8 && 2 * images.tiles * plan.points() <= direct;
+        let worth =
+            geometry.channels.min(filters) >= 8 && 2 * images.tiles * plan.points() <= direct;
         worth.then_some(plan)
     }
 
@@ -67,7 +68,10 @@ impl Winograd {
         let count = images.len() / self.geometry.image();
         assert_eq!(images.len(), count * self.geometry.image());
         assert_eq!(results.len(), count * self.geometry.pixels() * self.filters);
-        assert_eq!(sums.len(), self.points() * self.geometry.channels * self.padded_filters());
+        assert_eq!(
+            sums.len(),
+            self.points() * self.geometry.channels * self.padded_filters()
+        );
     }
 }
 

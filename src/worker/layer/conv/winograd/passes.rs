@@ -33,7 +33,12 @@ impl<T: Scalar> Kernel<T> for Convolve<'_, T> {
 impl<T: Scalar> Convolve<'_, T> {
     #[inline(always)]
     fn tiles<V: Vector<Element = T>, const N: usize>(self) {
-        let Winograd { geometry, filters, tiles, .. } = *self.plan;
+        let Winograd {
+            geometry,
+            filters,
+            tiles,
+            ..
+        } = *self.plan;
         let [images, results] = self.plan.planes();
         let points = Points::<V, N>::new();
         let [values, products] = parts_of(
@@ -90,7 +95,12 @@ impl<T: Scalar> Kernel<T> for Correlate<'_, T> {
 impl<T: Scalar> Correlate<'_, T> {
     #[inline(always)]
     fn tiles<V: Vector<Element = T>, const N: usize>(self) {
-        let Winograd { geometry, filters, tiles, .. } = *self.plan;
+        let Winograd {
+            geometry,
+            filters,
+            tiles,
+            ..
+        } = *self.plan;
         let [images, results] = self.plan.planes();
         let points = Points::<V, N>::new();
         let [values, gradients] = parts_of(
@@ -104,7 +114,9 @@ impl<T: Scalar> Correlate<'_, T> {
             let some = first..all.min(first + tiles);
             values.read::<V, InterpolateTransposed, N>(&points, images, self.images, some.clone());
             gradients.read::<V, Evaluate, OUTPUTS>(&points, results, self.gradients, some.clone());
-            let matrices = self.sums.chunks_exact_mut(geometry.channels * gradients.width);
+            let matrices = self
+                .sums
+                .chunks_exact_mut(geometry.channels * gradients.width);
             for (point, matrix) in matrices.enumerate() {
                 let product = Product {
                     a: values.at(point),
