@@ -1,0 +1,96 @@
+//! Every level against the formulas with powers in f64.
+
+use super::*;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+/// Pixels and gradients of as many. Numbers that f32 has.
+fn pixels() -> impl Strategy<Value = (Pixels, Vec<f64>, Vec<f64>)> {
+    let channels = prop_oneof![Just(1), Just(17), Just(64), 1..70usize];
+    let lrn = (0..7usize, 0.5..2.0, 0.01..1.0).prop_map(|(radius, bias, alpha)| Lrn {
+        radius,
+        bias,
+        alpha,
+    });
+    (1..20usize, channels, lrn).prop_flat_map(|(count, channels, lrn)| {
+        let numbers = || prop::collection::vec((-2f32..2.0).prop_map(f64::from), count * channels);
+        (Just(Pixels { lrn, channels }), numbers(), numbers())
+    })
+}
+
+/// For each channel of a pixel the sum of what lies in its window.
+fn window_sums(radius: usize, terms: &[f64]) -> Vec<f64> {
+    (0..terms.len())
+        .map(|c| {
+            terms[c.saturating_sub(radius)..terms.len().min(c + radius + 1)]
+                .iter()
+                .sum()
+        })
+        .collect()
+}
+
+/// The result and the gradient of one pixel.
+fn expected(lrn: Lrn, x: &[f64], dy: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let squares: Vec<f64> = x.iter().map(|x| x * x).collect();
+    let s: Vec<f64> = (window_sums(lrn.radius, &squares).iter())
+        .map(|sum| lrn.bias + lrn.alpha * sum)
+        .collect();
+    let products: Vec<f64> = (0..x.len())
+        .map(|c| dy[c] * x[c] * s[c].powf(-1.75))
+        .collect();
+    let sums = window_sums(lrn.radius, &products);
+    let gradient = |c: usize| dy[c] * s[c].powf(-0.75) - 1.5 * lrn.alpha * x[c] * sums[c];
+    (
+        (0..x.len()).map(|c| x[c] * s[c].powf(-0.75)).collect(),
+        (0..x.len()).map(gradient).collect(),
+    )
+}
+
+/// Whether the distance is at most `bound` times the length of what is expected.
+fn is_close<T: Scalar>(found: &[T], expected: &[f64], bound: f64) -> bool {
+    let square = |x: f64| x * x;
+    let distance: f64 = (found.iter().zip(expected))
+        .map(|(a, b)| square(a.to_f64() - b))
+        .sum();
+    let length: f64 = expected.iter().copied().map(square).sum();
+    distance.sqrt() <= bound * length.sqrt()
+}
+
+fn check<T: Scalar>(
+    pixels: Pixels,
+    (x, dy): (&[f64], &[f64]),
+    bound: f64,
+) -> Result<(), TestCaseError> {
+    let (mut y, mut dx) = (Vec::new(), Vec::new());
+    for (x, dy) in x.chunks(pixels.channels).zip(dy.chunks(pixels.channels)) {
+        let (results, gradients) = expected(pixels.lrn, x, dy);
+        y.extend(results);
+        dx.extend(gradients);
+    }
+    let [x, dy] = [x, dy]
+        .map(|numbers| -> Vec<T> { numbers.iter().map(|number| T::from_f64(*number)).collect() });
+    for level in Level::available() {
+        let mut out = vec![T::from_f64(9.0); x.len()];
+        pixels.normalise(level, &x, &mut out);
+        prop_assert!(is_close(&out, &y, bound), "result, {:?}", level);
+
+        pixels.gradient(level, &x, &dy, &mut out);
+        prop_assert!(is_close(&out, &dx, bound), "gradient, {:?}", level);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn results_and_gradients_are_those_of_the_formulas((pixels, x, dy) in pixels()) {
+        check::<f32>(pixels, (&x, &dy), 1e-6)?;
+        check::<f64>(pixels, (&x, &dy), 1e-14)?;
+    }
+}
