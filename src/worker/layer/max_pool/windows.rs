@@ -100,8 +100,8 @@ impl Windows {
             .pixel(i, j, skipped, cut)
             .expect("a window has a pixel of the image");
         let mut starts = [first; WINDOW * WINDOW];
-        for place in 0..WINDOW * WINDOW {
-            starts[place] = self
+        for (place, start) in starts.iter_mut().enumerate() {
+            *start = self
                 .pixel(i, j, place / WINDOW, place % WINDOW)
                 .unwrap_or(first);
         }
@@ -265,21 +265,29 @@ impl<T: Scalar> Block<T> {
             let d = load::<V>(d, c, count);
             let e = load::<V>(e, c, count);
             let zero = V::splat(T::zero());
-            let sums = [
-                [
-                    add(add(add(add(zero, a, 8), b, 6), d, 2), e, 0),
-                    add(add(zero, b, 7), e, 1),
-                ],
-                [add(add(zero, d, 5), e, 3), add(zero, e, 4)],
-            ];
-            for u in 0..2 {
-                for v in 0..2 {
-                    if let Some(pixel) = self.pixels[u][v] {
-                        sums[u][v].store_first(pixel.add(c), count);
-                    }
-                }
-            }
+            let [first, second] = self.pixels;
+            put(
+                first[0],
+                add(add(add(add(zero, a, 8), b, 6), d, 2), e, 0),
+                c,
+                count,
+            );
+            put(first[1], add(add(zero, b, 7), e, 1), c, count);
+            put(second[0], add(add(zero, d, 5), e, 3), c, count);
+            put(second[1], add(zero, e, 4), c, count);
         }
+    }
+}
+
+/// Overwrites `count` channels from `c` on of a pixel that is there.
+///
+/// # Safety
+/// The pixel has them.
+#[inline(always)]
+unsafe fn put<V: Vector>(pixel: Option<*mut V::Element>, sum: V, c: usize, count: usize) {
+    if let Some(pixel) = pixel {
+        // SAFETY: the caller's promise.
+        unsafe { sum.store_first(pixel.add(c), count) };
     }
 }
 
