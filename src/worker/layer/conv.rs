@@ -46,10 +46,11 @@ mod winograd;
 
 use super::Activation;
 use super::Layer;
-use super::max_pool::Windows;
+use super::max_pool::windows::Windows;
 use super::operation::{self, Function, View};
 use super::partition::{add, examples_per_thread};
 use super::scalar::Scalar;
+use super::simd::Level;
 use super::tape::Tape;
 use crate::terms;
 use algorithm::Algorithm;
@@ -290,6 +291,7 @@ impl Convolution {
             geometry,
             filters,
             activation: self.activation,
+            level: Level::best(),
             windows: self.pooled.then_some(windows),
         }
     }

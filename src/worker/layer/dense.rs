@@ -25,8 +25,10 @@ mod product;
 
 use super::Activation;
 use super::Layer;
+use super::activation::rows;
 use super::operation::{Backward, Function, View};
 use super::scalar::Scalar;
+use super::simd::Level;
 use super::tape::Tape;
 use candle_core::{Result, Shape, Tensor, Var};
 use product::{Correlation, Product, Sizes};
@@ -113,11 +115,20 @@ impl Function<3> for Affine {
         let [x, w, b] = call.args;
         let product = product(&x, &w);
         let Room { dy, sums, scratch } = room;
-        dy.resize(call.result.data.len(), T::zero());
+        let level = Level::best();
         sums.clear();
         sums.resize(b.data.len(), T::zero());
-        self.activation
-            .backward(call.result.data, call.gradient.data, dy, sums);
+        let dy = match self.activation {
+            Activation::Identity => {
+                rows::add_rows(level, call.gradient.data, sums);
+                call.gradient.data
+            }
+            Activation::Relu => {
+                dy.resize(call.result.data.len(), T::zero());
+                rows::rectify_gradient(level, call.result.data, call.gradient.data, dy, sums);
+                dy
+            }
+        };
         if let Some(db) = db {
             db.copy_from_slice(sums);
         }

@@ -18,12 +18,19 @@
 //! # }
 //! ```
 
+mod pixels;
+mod pooled;
+
 use super::Layer;
+use super::max_pool::windows::Windows;
 use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
+use super::simd::Level;
 use super::tape::Tape;
 use candle_core::{Result, Shape, Tensor};
+use pixels::Pixels;
+use pooled::PooledLrn;
 use rayon::prelude::*;
 
 /// A normalisation without variables.
@@ -33,6 +40,14 @@ pub struct Lrn {
     pub radius: usize,
     pub bias: f64,
     pub alpha: f64,
+}
+
+impl Lrn {
+    /// The same layer with [`MaxPool`](super::MaxPool) behind it, as one operation: what is
+    /// normalised never leaves the cache.
+    pub const fn pooled(self) -> Pooled {
+        Pooled(self)
+    }
 }
 
 impl Layer for Lrn {
@@ -53,106 +68,97 @@ impl Function<1> for Lrn {
     }
 
     fn forward<T: Scalar>(&self, [x]: [View<T>; 1], y: &mut [T], (): &mut ()) {
-        let (channels, part) = parts(&x);
-        (x.data.par_chunks(part).zip(y.par_chunks_mut(part))).for_each(|(x, y)| {
-            let mut pixel = Pixel::new(self, channels);
-            for (x, y) in x.chunks(channels).zip(y.chunks_mut(channels)) {
-                pixel.normalise(x, y);
-            }
-        });
+        let (pixels, part) = self.parts(&x);
+        let level = Level::best();
+        (x.data.par_chunks(part))
+            .zip(y.par_chunks_mut(part))
+            .for_each(|(x, y)| pixels.normalise(level, x, y));
     }
 
     fn backward<T: Scalar>(&self, call: Backward<T, 1>, [dx]: [Option<&mut [T]>; 1], (): &mut ()) {
         let Some(dx) = dx else { return };
         let [x] = call.args;
-        let (channels, part) = parts(&x);
-        x.data
-            .par_chunks(part)
+        let (pixels, part) = self.parts(&x);
+        let level = Level::best();
+        (x.data.par_chunks(part))
             .zip(call.gradient.data.par_chunks(part))
             .zip(dx.par_chunks_mut(part))
-            .for_each(|((x, dy), dx)| {
-                let mut pixel = Pixel::new(self, channels);
-                let gradients = dy.chunks(channels).zip(dx.chunks_mut(channels));
-                for (x, (dy, dx)) in x.chunks(channels).zip(gradients) {
-                    pixel.gradient(x, dy, dx);
-                }
-            });
+            .for_each(|((x, dy), dx)| pixels.gradient(level, x, dy, dx));
     }
 }
 
-/// Channels of a pixel, and the numbers that one thread takes.
-fn parts<T>(x: &View<T>) -> (usize, usize) {
-    let channels = x.dims[x.dims.len() - 1];
-    let pixels = x.data.len() / channels;
-    (channels, examples_per_thread(pixels) * channels)
+impl Lrn {
+    /// What is done with pixels, and the numbers that one thread takes.
+    fn parts<T>(self, x: &View<T>) -> (Pixels, usize) {
+        let channels = x.dims[x.dims.len() - 1];
+        let pixels = x.data.len() / channels;
+        let part = examples_per_thread(pixels) * channels;
+        let lrn = self;
+        (Pixels { lrn, channels }, part)
+    }
 }
 
-/// The channels of one pixel at a time, with room for what is computed of them.
-struct Pixel<T> {
-    radius: usize,
-    bias: T,
-    alpha: T,
-    /// Terms of window sums, with `radius` zeros on both ends.
-    terms: Vec<T>,
-    sums: Vec<T>,
-    scales: Vec<T>,
+/// [`Lrn::pooled`].
+#[derive(Clone, Copy, Debug)]
+pub struct Pooled(Lrn);
+
+impl Layer for Pooled {
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
+        tape.apply(*self, [x])
+    }
 }
 
-impl<T: Scalar> Pixel<T> {
-    fn new(lrn: &Lrn, channels: usize) -> Self {
-        Self {
-            radius: lrn.radius,
-            bias: T::from_f64(lrn.bias),
-            alpha: T::from_f64(lrn.alpha),
-            terms: vec![T::zero(); channels + 2 * lrn.radius],
-            sums: vec![T::zero(); channels],
-            scales: vec![T::zero(); channels],
+impl Pooled {
+    fn of(&self, images: &[usize]) -> PooledLrn {
+        PooledLrn {
+            lrn: self.0,
+            windows: Windows::of(images),
         }
     }
+}
 
-    fn normalise(&mut self, x: &[T], y: &mut [T]) {
-        self.sum_squares(x);
-        for ((y, x), sum) in y.iter_mut().zip(x).zip(&self.sums) {
-            let root = (self.bias + self.alpha * *sum).square_root();
-            *y = *x / (root * root.square_root());
-        }
+impl Function<1> for Pooled {
+    const NAME: &'static str = "local response normalisation and max pool";
+
+    /// Where in its window each maximum was found.
+    type Room<T: Scalar> = Vec<u8>;
+
+    fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
+        Windows::check_images(x)?;
+        let windows = Windows::of(x);
+        let (height, width) = (windows.out_height(), windows.out_width());
+        Ok((x[0], height, width, windows.channels).into())
     }
 
-    /// `dx[c] = dy[c] · s[c]^−¾ − 1.5 α x[c] · Σ dy[d] x[d] s[d]^−7/4` over the same window.
-    fn gradient(&mut self, x: &[T], dy: &[T], dx: &mut [T]) {
-        self.sum_squares(x);
-        let terms = &mut self.terms[self.radius..];
-        let scales = self.scales.iter_mut().zip(&self.sums);
-        for (((term, (scale, sum)), x), dy) in terms.iter_mut().zip(scales).zip(x).zip(dy) {
-            let s = self.bias + self.alpha * *sum;
-            let root = s.square_root();
-            let scaled = *dy / (root * root.square_root());
-            *scale = scaled;
-            *term = scaled * *x / s;
-        }
-        self.sum_windows();
-        let factor = T::from_f64(1.5) * self.alpha;
-        for ((dx, x), (scale, sum)) in dx.iter_mut().zip(x).zip(self.scales.iter().zip(&self.sums))
-        {
-            *dx = *scale - factor * *x * *sum;
-        }
+    fn forward<T: Scalar>(&self, [x]: [View<T>; 1], y: &mut [T], places: &mut Vec<u8>) {
+        places.resize(y.len(), 0);
+        let pooled = self.of(x.dims);
+        let (level, part) = (Level::best(), examples_per_thread(x.dims[0]));
+        (x.data.par_chunks(part * pooled.windows.image()))
+            .zip(y.par_chunks_mut(part * pooled.windows.result()))
+            .zip(places.par_chunks_mut(part * pooled.windows.result()))
+            .for_each(|((x, y), places)| pooled.forward(level, x, y, places));
     }
 
-    fn sum_squares(&mut self, x: &[T]) {
-        for (term, x) in self.terms[self.radius..].iter_mut().zip(x) {
-            *term = *x * *x;
-        }
-        self.sum_windows();
+    fn backward<T: Scalar>(
+        &self,
+        call: Backward<T, 1>,
+        [dx]: [Option<&mut [T]>; 1],
+        places: &mut Vec<u8>,
+    ) {
+        let Some(dx) = dx else { return };
+        let [x] = call.args;
+        let pooled = self.of(x.dims);
+        let (level, part) = (Level::best(), examples_per_thread(x.dims[0]));
+        let (image, result) = (pooled.windows.image(), pooled.windows.result());
+        (x.data.par_chunks(part * image))
+            .zip(dx.par_chunks_mut(part * image))
+            .zip(call.gradient.data.par_chunks(part * result))
+            .zip(places.par_chunks(part * result))
+            .for_each(|(((x, dx), dy), places)| pooled.backward(level, x, (dy, places), dx));
     }
 
-    /// One pass for each place in the window, so that a pass is a loop over neighbours in memory.
-    fn sum_windows(&mut self) {
-        let channels = self.sums.len();
-        self.sums.copy_from_slice(&self.terms[..channels]);
-        for shift in 1..=2 * self.radius {
-            for (sum, term) in self.sums.iter_mut().zip(&self.terms[shift..]) {
-                *sum += *term;
-            }
-        }
+    fn places<T: Scalar>(places: &Vec<u8>) -> Option<&[u8]> {
+        Some(places)
     }
 }

@@ -14,10 +14,3 @@ pub fn add<T: Scalar>(sum: &mut [T], values: &[T]) {
         *sum += *value;
     }
 }
-
-/// Adds each row of `rows` to `sum`.
-pub fn add_rows<T: Scalar>(sum: &mut [T], rows: &[T]) {
-    for row in rows.chunks(sum.len()) {
-        add(sum, row);
-    }
-}

@@ -2,6 +2,7 @@
 
 use super::simd::{Kernel, Level, run_f32, run_f64};
 use candle_core::{CpuStorage, FloatDType, Result};
+use std::fmt::Debug;
 
 mod sealed {
     pub trait Sealed {}
@@ -10,7 +11,7 @@ mod sealed {
 }
 
 /// A number of a layer: f32 to train with, f64 to check with.
-pub trait Scalar: FloatDType + Default + sealed::Sealed {
+pub trait Scalar: FloatDType + Debug + Default + sealed::Sealed {
     fn square_root(self) -> Self;
 
     /// The larger of the two; compiles to one instruction, which `f32::max` does not.

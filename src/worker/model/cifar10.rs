@@ -16,7 +16,8 @@ use super::{Model, scalar};
 use crate::terms::Convolution;
 use crate::worker::input::Batch;
 use crate::worker::layer::loss::CrossEntropy;
-use crate::worker::layer::{Activation, Conv, Dense, Layer, Lrn, MaxPool, Tape};
+use crate::worker::layer::lrn::{Lrn, Pooled};
+use crate::worker::layer::{Activation, Conv, Dense, Layer, Tape};
 use candle_core::{DType, Result, Var};
 
 /// Weight of `½ Σ w²` of local3 and local4 in the loss.
@@ -27,6 +28,9 @@ const NORM: Lrn = Lrn {
     bias: 1.0,
     alpha: 0.001 / 9.0,
 };
+
+/// norm2 and pool2.
+const NORM_AND_POOL: Pooled = NORM.pooled();
 
 /// The network with its variables. Inputs `(batch, 24, 24, 3)`, targets `(batch,)` below 10.
 pub struct Cifar10 {
@@ -74,13 +78,12 @@ impl Cifar10 {
     }
 
     /// From images to one number for each class, before the softmax.
-    fn layers(&self) -> [&dyn Layer; 8] {
+    fn layers(&self) -> [&dyn Layer; 7] {
         [
             &self.conv1,
             &NORM,
             &self.conv2,
-            &NORM,
-            &MaxPool,
+            &NORM_AND_POOL,
             &self.local3,
             &self.local4,
             &self.softmax_linear,

@@ -1,9 +1,11 @@
 //! Both directions of a convolution for the images of one thread. In: slices. Out: results and
 //! gradients in place. Knows neither threads nor how convolutions are computed.
 
-use super::super::activation::{Activation, add_passed};
-use super::super::max_pool::Windows;
+use super::super::Activation;
+use super::super::activation::rows;
+use super::super::max_pool::windows::Windows;
 use super::super::scalar::Scalar;
+use super::super::simd::Level;
 use super::algorithm::Algorithm;
 use super::geometry::Geometry;
 
@@ -13,6 +15,7 @@ pub struct Pass {
     pub geometry: Geometry,
     pub filters: usize,
     pub activation: Activation,
+    pub level: Level,
     /// Of the maxima behind the convolution, if there are any.
     pub windows: Option<Windows>,
 }
@@ -46,6 +49,13 @@ pub struct Backward<'a, T> {
     pub places: &'a [u8],
     /// Empty where it is not wanted.
     pub dx: &'a mut [T],
+}
+
+/// Results of some images, the gradients by them, and the places of maxima.
+struct Results<'a, T> {
+    y: &'a [T],
+    dy: &'a [T],
+    places: &'a [u8],
 }
 
 /// An algorithm with weights in its own form.
@@ -93,14 +103,14 @@ impl Pass {
         for (x, y) in blocks {
             let Some(windows) = self.windows else {
                 algorithm.convolve(x, weights, y, &mut room.scratch);
-                self.activation.finish(y, biases);
+                self.activation.add_biases(self.level, y, biases);
                 continue;
             };
             let whole = grown(&mut room.whole, x.len() / image * self.whole());
             algorithm.convolve(x, weights, whole, &mut room.scratch);
             let places = places.next().expect("a place for each maximum");
-            windows.pool(whole, y, places);
-            self.activation.finish_pooled(y, places, biases);
+            windows.pool(self.level, whole, y, places);
+            (self.activation).add_biases_to_maxima(self.level, y, places, biases);
         }
     }
 
@@ -127,18 +137,37 @@ impl Pass {
             .zip(share.dy.chunks(block * result));
         for (x, (y, dy)) in share.x.chunks(block * image).zip(results) {
             let whole = grown(&mut room.whole, x.len() / image * self.whole());
-            match self.windows {
-                None => self.activation.backward(y, dy, whole, &mut room.biases),
-                Some(windows) => {
-                    let places = places.next().expect("a place for each maximum");
-                    add_passed(&mut room.biases, dy, places);
-                    windows.spread(dy, places, whole);
-                }
-            }
+            let places = places.next().unwrap_or_default();
+            let before = Results { y, dy, places };
+            let whole = self.through_activation(before, whole, &mut room.biases);
             forward.correlate(x, whole, &mut room.sums, &mut room.scratch);
             if let (Some(back), Some(dx)) = (back, dx.next()) {
                 back.algorithm
                     .convolve(whole, back.weights, dx, &mut room.scratch);
+            }
+        }
+    }
+
+    /// The gradient by what the convolution gives; adds its rows to `biases`.
+    fn through_activation<'a, T: Scalar>(
+        &self,
+        Results { y, dy, places }: Results<'a, T>,
+        whole: &'a mut [T],
+        biases: &mut [T],
+    ) -> &'a [T] {
+        match (self.windows, self.activation) {
+            (Some(windows), _) => {
+                rows::add_passed(self.level, dy, places, biases);
+                windows.spread(self.level, dy, places, whole);
+                whole
+            }
+            (None, Activation::Relu) => {
+                rows::rectify_gradient(self.level, y, dy, whole, biases);
+                whole
+            }
+            (None, Activation::Identity) => {
+                rows::add_rows(self.level, dy, biases);
+                dy
             }
         }
     }

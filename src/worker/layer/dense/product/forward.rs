@@ -125,7 +125,8 @@ impl<T: Scalar> Task<'_, T> {
                 // SAFETY: these columns are this task's alone.
                 let y = unsafe { y.part(at..at + panel.len()) };
                 y.copy_from_slice(&sums[..panel.len()]);
-                self.layer.activation.finish(y, biases);
+                let level = self.product.level;
+                self.layer.activation.add_biases(level, y, biases);
             }
         }
     }
