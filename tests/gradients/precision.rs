@@ -2,6 +2,7 @@
 
 use crate::differences::{differentiate, numbers, relative_distance, variable};
 use candle_core::{DType, Tensor, Var};
+use xrun::terms::Convolution;
 use xrun::worker::layer::{Activation, Conv, Dense, Layer, Lrn, MaxPool, Tape};
 
 /// A layer made of variables.
@@ -30,19 +31,28 @@ fn worst_distance(make: &Make, values: Vec<Tensor>) -> f64 {
 
 #[test]
 fn convolutions() {
-    for (side, channels) in [(24, 3), (12, 64)] {
+    let ways = [
+        (Convolution::Im2col, 2e-6),
+        (Convolution::Direct, 2e-6),
+        (Convolution::Winograd, 1.2e-5),
+    ];
+    let sizes = [(24, 3), (12, 64), (13, 17)];
+    let cases = ways
+        .into_iter()
+        .flat_map(|way| sizes.map(|size| (way, size)));
+    for ((way, bound), (side, channels)) in cases {
         let values = vec![
             numbers(1, (5, side, side, channels)),
             numbers(2, (5, 5, channels, 64)),
             numbers(3, 64),
         ];
         // Without a rectifier, of which rounding may turn some that are nearly zero.
-        let layer = |v: &[Var]| -> Box<dyn Layer> {
+        let layer = move |v: &[Var]| -> Box<dyn Layer> {
             let conv = Conv::new(v[1].clone(), v[2].clone(), 2, Activation::Identity);
-            Box::new(conv)
+            Box::new(conv.by(way))
         };
         let distance = worst_distance(&layer, values);
-        assert!(distance < 2e-6, "{channels} channels: {distance}");
+        assert!(distance < bound, "{way}, {channels} channels: {distance}");
     }
 }
 

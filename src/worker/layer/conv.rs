@@ -53,11 +53,13 @@ use super::scalar::Scalar;
 use super::simd::Level;
 use super::tape::Tape;
 use crate::terms;
-use algorithm::Algorithm;
 use candle_core::{Result, Shape, Tensor, Var};
-use geometry::Geometry;
 use pass::{Backward, Forward, Pass, Prepared};
 use rayon::prelude::*;
+
+pub use algorithm::Algorithm;
+pub use choice::{algorithm, resolve};
+pub use geometry::Geometry;
 
 /// One convolution layer.
 #[derive(Clone, Debug)]

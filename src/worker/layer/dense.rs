@@ -21,7 +21,7 @@
 //! # }
 //! ```
 
-mod product;
+pub mod product;
 
 use super::Activation;
 use super::Layer;
