@@ -74,7 +74,44 @@ pub trait Vector: Copy {
     /// # Safety
     /// `LANES` bytes can be written.
     unsafe fn store_bytes(self, to: *mut u8);
+
+    /// The first `count` bytes as numbers; the other lanes are zero.
+    ///
+    /// # Safety
+    /// `count` bytes can be read, at most `LANES`.
+    #[inline(always)]
+    unsafe fn load_first_bytes(from: *const u8, count: usize) -> Self {
+        let mut bytes = [0; MOST_LANES];
+        // SAFETY: the caller promises `count` bytes, and `bytes` has room for `LANES`.
+        unsafe {
+            if count == Self::LANES {
+                return Self::load_bytes(from);
+            }
+            from.copy_to_nonoverlapping(bytes.as_mut_ptr(), count);
+            Self::load_bytes(bytes.as_ptr())
+        }
+    }
+
+    /// The first `count` lanes, whole numbers from 0 to 255, as bytes.
+    ///
+    /// # Safety
+    /// `count` bytes can be written, at most `LANES`. The other lanes, too, are such numbers.
+    #[inline(always)]
+    unsafe fn store_first_bytes(self, to: *mut u8, count: usize) {
+        let mut bytes = [0; MOST_LANES];
+        // SAFETY: the caller promises room for `count` bytes, and `bytes` has room for `LANES`.
+        unsafe {
+            if count == Self::LANES {
+                return self.store_bytes(to);
+            }
+            self.store_bytes(bytes.as_mut_ptr());
+            bytes.as_ptr().copy_to_nonoverlapping(to, count);
+        }
+    }
 }
+
+/// The lanes of the widest level.
+const MOST_LANES: usize = 16;
 
 /// Work on numbers of one type, written for any width.
 pub trait Kernel<T: Scalar> {
@@ -135,6 +172,25 @@ impl Level {
 pub fn run<T: Scalar, K: Kernel<T>>(kernel: K) -> K::Output {
     Level::best().run(kernel)
 }
+
+/// Runs the body for each register of a row of `width` numbers: from number `c` on, `count` lanes. The
+/// body stands there twice, so that `count` is the constant `LANES` but at the end of a row whose
+/// width is no multiple of it.
+macro_rules! for_registers {
+    ($V:ident, $width:expr, |$c:ident, $count:ident| $body:block) => {{
+        let width: usize = $width;
+        let tail = width % $V::LANES;
+        for $c in (0..width - tail).step_by($V::LANES) {
+            let $count = $V::LANES;
+            $body
+        }
+        if tail > 0 {
+            let ($c, $count) = (width - tail, tail);
+            $body
+        }
+    }};
+}
+pub(super) use for_registers;
 
 /// One step of Newton's method for `1 / √x` from an estimate of it.
 #[cfg(target_arch = "x86_64")]

@@ -85,6 +85,12 @@ impl Kernel<f32> for Parts<'_> {
                 let part = V::load_first(self.0.as_ptr(), count);
                 part.store(loaded.as_mut_ptr());
                 V::splat(1.0).store_first(stored.as_mut_ptr(), count);
+                let mut bytes = [9; 16];
+                part.store_first_bytes(bytes.as_mut_ptr(), count);
+                let mut widened = vec![9.0; V::LANES];
+                V::load_first_bytes(bytes.as_ptr(), count).store(widened.as_mut_ptr());
+                assert_eq!(widened, loaded);
+                assert_eq!(bytes[count..], [9; 16][count..]);
                 seen.push((count, loaded, stored, part.sum()));
             }
         }
