@@ -20,6 +20,7 @@
 
 mod pixels;
 mod pooled;
+mod window_sums;
 
 use super::Layer;
 use super::max_pool::windows::Windows;

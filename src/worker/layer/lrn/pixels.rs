@@ -6,6 +6,7 @@
 use super::super::scalar::Scalar;
 use super::super::simd::{Kernel, Level, Vector, for_registers};
 use super::Lrn;
+use super::window_sums::WindowSums;
 
 /// A normalisation of pixels with a number of channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,82 +35,16 @@ impl Pixels {
     }
 }
 
-/// Pixels whose terms are computed before the first window of them is summed: a load that spans two
-/// stores waits until both have left the store buffer.
-const GROUP: usize = 8;
+/// Pixels that go through the steps together. Few enough for their terms to stay in the nearest cache.
+const GROUP: usize = 16;
 
-/// Terms of window sums of a few pixels.
-struct Terms<T> {
-    /// For each pixel a row of terms, with zeros on both ends.
-    numbers: Vec<T>,
-    stride: usize,
-    radius: usize,
-}
-
-impl<T: Scalar> Terms<T> {
-    /// Room for pixels in whole registers of `lanes` numbers.
-    #[inline(always)]
-    fn new(pixels: Pixels, lanes: usize) -> Self {
-        let radius = pixels.lrn.radius;
-        let stride = pixels.channels.next_multiple_of(lanes) + 2 * radius;
-        Self {
-            numbers: vec![T::zero(); GROUP * stride],
-            stride,
-            radius,
-        }
-    }
-
-    /// Sets the terms of a register of channels from `c` on. Lanes behind the last channel are zero.
-    ///
-    /// # Safety
-    /// `pixel` is in the group and `c` the start of a register of channels.
-    #[inline(always)]
-    unsafe fn set<V: Vector<Element = T>>(&mut self, pixel: usize, c: usize, terms: V) {
-        // SAFETY: a row has room for whole registers behind the first zeros.
-        unsafe {
-            let row = self.numbers.as_mut_ptr().add(pixel * self.stride);
-            terms.store(row.add(self.radius + c));
-        }
-    }
-
-    /// Sums of the windows around a register of channels from `c` on.
-    ///
-    /// # Safety
-    /// As for [`set`](Self::set).
-    #[inline(always)]
-    unsafe fn sum<V: Vector<Element = T>>(&self, pixel: usize, c: usize) -> V {
-        // SAFETY: behind the last register there are zeros for twice the radius.
-        unsafe {
-            let first = self.numbers.as_ptr().add(pixel * self.stride + c);
-            match self.radius {
-                4 => sum_of::<V>(first, 9),
-                radius => sum_of::<V>(first, 2 * radius + 1),
-            }
-        }
-    }
-}
-
-/// The sum of `count` registers, each a number behind the one before.
-///
-/// # Safety
-/// They can be read.
+/// α and the bias in all lanes.
 #[inline(always)]
-unsafe fn sum_of<V: Vector>(first: *const V::Element, count: usize) -> V {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut sum = V::load(first);
-        for shift in 1..count {
-            sum = sum.add(V::load(first.add(shift)));
-        }
-        sum
-    }
-}
-
-/// `bias + α · sum`.
-#[inline(always)]
-fn scale<T: Scalar, V: Vector<Element = T>>(lrn: &Lrn, sum: V) -> V {
-    let alpha = V::splat(T::from_f64(lrn.alpha));
-    sum.mul_add(alpha, V::splat(T::from_f64(lrn.bias)))
+fn constants<T: Scalar, V: Vector<Element = T>>(lrn: Lrn) -> (V, V) {
+    (
+        V::splat(T::from_f64(lrn.alpha)),
+        V::splat(T::from_f64(lrn.bias)),
+    )
 }
 
 /// `1 / s` and `s^−¾`.
@@ -129,23 +64,36 @@ struct Normalise<'a, T> {
 impl<T: Scalar> Kernel<T> for Normalise<'_, T> {
     type Output = ();
 
+    /// With the usual radius as a constant, so that loops over it are no loops.
     #[inline(always)]
     fn run<V: Vector<Element = T>>(self) {
-        let Pixels { lrn, channels } = self.pixels;
-        let mut terms = Terms::new(self.pixels, V::LANES);
+        match self.pixels.lrn.radius {
+            4 => self.with_radius::<V>(4),
+            radius => self.with_radius::<V>(radius),
+        }
+    }
+}
+
+impl<T: Scalar> Normalise<'_, T> {
+    #[inline(always)]
+    fn with_radius<V: Vector<Element = T>>(self, radius: usize) {
+        let channels = self.pixels.channels;
+        let (alpha, bias) = constants::<T, V>(self.pixels.lrn);
+        let mut sums = WindowSums::new::<V>(GROUP, channels, radius);
         for start in (0..self.x.len()).step_by(GROUP * channels) {
             let group = GROUP.min((self.x.len() - start) / channels);
             // SAFETY: both slices have the pixels of the group from `start` on.
             unsafe {
                 let x = self.x.as_ptr().add(start);
                 let y = self.y.as_mut_ptr().add(start);
-                square::<V>(&mut terms, x, group, channels);
+                square::<T, V>(&mut sums, x, group, channels);
                 for pixel in 0..group {
+                    let (x, y) = (x.add(pixel * channels), y.add(pixel * channels));
                     for_registers!(V, channels, |c, count| {
-                        let at = pixel * channels + c;
-                        let (_, factor) = inverses(scale::<T, V>(&lrn, terms.sum(pixel, c)));
-                        let x = V::load_first(x.add(at), count);
-                        x.mul(factor).store_first(y.add(at), count);
+                        let (_, factor) = inverses(sums.sum::<V>(pixel, c).mul_add(alpha, bias));
+                        V::load_first(x.add(c), count)
+                            .mul(factor)
+                            .store_first(y.add(c), count);
                     });
                 }
             }
@@ -158,21 +106,23 @@ impl<T: Scalar> Kernel<T> for Normalise<'_, T> {
 /// # Safety
 /// `group` pixels, at most `GROUP`, with as many channels as the terms, can be read.
 #[inline(always)]
-unsafe fn square<V: Vector>(
-    terms: &mut Terms<V::Element>,
-    x: *const V::Element,
+unsafe fn square<T: Scalar, V: Vector<Element = T>>(
+    sums: &mut WindowSums<T>,
+    x: *const T,
     group: usize,
     channels: usize,
 ) {
     for pixel in 0..group {
+        let terms = sums.terms(pixel);
         for_registers!(V, channels, |c, count| {
             // SAFETY: the caller's promise.
             unsafe {
                 let x = V::load_first(x.add(pixel * channels + c), count);
-                terms.set(pixel, c, x.mul(x));
+                x.mul(x).store(terms.add(c));
             }
         });
     }
+    sums.prepare::<V>();
 }
 
 struct Gradient<'a, T> {
@@ -185,13 +135,25 @@ struct Gradient<'a, T> {
 impl<T: Scalar> Kernel<T> for Gradient<'_, T> {
     type Output = ();
 
-    /// `dx[c] = dy[c] · s[c]^−¾ − 1.5 α x[c] · Σ dy[d] x[d] s[d]^−7/4` over the window of `c`.
+    /// With the usual radius as a constant, so that loops over it are no loops.
     #[inline(always)]
     fn run<V: Vector<Element = T>>(self) {
-        let Pixels { lrn, channels } = self.pixels;
-        let mut squares = Terms::new(self.pixels, V::LANES);
-        let mut products = Terms::new(self.pixels, V::LANES);
-        let factor = V::splat(T::from_f64(-1.5 * lrn.alpha));
+        match self.pixels.lrn.radius {
+            4 => self.with_radius::<V>(4),
+            radius => self.with_radius::<V>(radius),
+        }
+    }
+}
+
+impl<T: Scalar> Gradient<'_, T> {
+    /// `dx[c] = dy[c] · s[c]^−¾ − 1.5 α x[c] · Σ dy[d] x[d] s[d]^−7/4` over the window of `c`.
+    #[inline(always)]
+    fn with_radius<V: Vector<Element = T>>(self, radius: usize) {
+        let channels = self.pixels.channels;
+        let (alpha, bias) = constants::<T, V>(self.pixels.lrn);
+        let factor = V::splat(T::from_f64(-1.5 * self.pixels.lrn.alpha));
+        let mut squares = WindowSums::new::<V>(GROUP, channels, radius);
+        let mut products = WindowSums::new::<V>(GROUP, channels, radius);
         for start in (0..self.x.len()).step_by(GROUP * channels) {
             let group = GROUP.min((self.x.len() - start) / channels);
             // SAFETY: all slices have the pixels of the group from `start` on.
@@ -199,24 +161,29 @@ impl<T: Scalar> Kernel<T> for Gradient<'_, T> {
                 let x = self.x.as_ptr().add(start);
                 let dy = self.dy.as_ptr().add(start);
                 let dx = self.dx.as_mut_ptr().add(start);
-                square::<V>(&mut squares, x, group, channels);
+                square::<T, V>(&mut squares, x, group, channels);
                 for pixel in 0..group {
+                    let at = pixel * channels;
+                    let (x, dy, dx) = (x.add(at), dy.add(at), dx.add(at));
+                    let terms = products.terms(pixel);
                     for_registers!(V, channels, |c, count| {
-                        let at = pixel * channels + c;
-                        let (inverse, power) = inverses(scale::<T, V>(&lrn, squares.sum(pixel, c)));
-                        let scaled = V::load_first(dy.add(at), count).mul(power);
-                        let x = V::load_first(x.add(at), count);
-                        products.set(pixel, c, scaled.mul(x).mul(inverse));
-                        scaled.store_first(dx.add(at), count);
+                        let s = squares.sum::<V>(pixel, c).mul_add(alpha, bias);
+                        let (inverse, power) = inverses(s);
+                        let scaled = V::load_first(dy.add(c), count).mul(power);
+                        let x = V::load_first(x.add(c), count);
+                        scaled.mul(x).mul(inverse).store(terms.add(c));
+                        scaled.store_first(dx.add(c), count);
                     });
                 }
+                products.prepare::<V>();
                 for pixel in 0..group {
+                    let at = pixel * channels;
+                    let (x, dx) = (x.add(at), dx.add(at));
                     for_registers!(V, channels, |c, count| {
-                        let at = pixel * channels + c;
-                        let x = V::load_first(x.add(at), count).mul(factor);
-                        let scaled = V::load_first(dx.add(at), count);
+                        let x = V::load_first(x.add(c), count).mul(factor);
+                        let scaled = V::load_first(dx.add(c), count);
                         let sum = products.sum::<V>(pixel, c);
-                        x.mul_add(sum, scaled).store_first(dx.add(at), count);
+                        x.mul_add(sum, scaled).store_first(dx.add(c), count);
                     });
                 }
             }
