@@ -9,42 +9,10 @@
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::{Kernel, Vector};
 use super::super::geometry::Geometry;
+use super::panels::{last_of, panels, read};
 use super::runs::{Path, Run, inside, parts};
-use super::tile::{Products, ROWS, Tile};
+use super::tile::{Factor, Products, ROWS, Tile};
 use std::ops::Range;
-
-/// Registers of filters of each panel.
-#[inline(always)]
-pub fn columns_of_panels<V: Vector>(filters: usize) -> impl Iterator<Item = Range<usize>> {
-    parts(filters.div_ceil(V::LANES), V::COLUMNS)
-}
-
-/// Weights as rows of filters, to be laid out in panels.
-pub struct Panels<'a, T> {
-    pub rows: usize,
-    pub filters: usize,
-    pub weights: &'a [T],
-    pub prepared: &'a mut Vec<T>,
-}
-
-impl<T: Scalar> Kernel<T> for Panels<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector<Element = T>>(self) {
-        assert_eq!(self.weights.len(), self.rows * self.filters);
-        self.prepared.clear();
-        for columns in columns_of_panels::<V>(self.filters) {
-            let from = columns.start * V::LANES;
-            let to = (columns.end * V::LANES).min(self.filters);
-            for row in self.weights.chunks_exact(self.filters) {
-                self.prepared.extend_from_slice(&row[from..to]);
-                let filled = self.prepared.len() + columns.end * V::LANES - to;
-                self.prepared.resize(filled, T::zero());
-            }
-        }
-    }
-}
 
 /// One convolution of some images.
 pub struct Forward<'a, T> {
@@ -71,10 +39,11 @@ impl<T: Scalar> Kernel<T> for Forward<'_, T> {
         let images = self.images.len() / g.image();
         let filled = self.filters.next_multiple_of(V::LANES);
         assert_eq!(self.images.len(), images * g.image());
-        assert_eq!(self.prepared.len(), g.patch() * filled);
+        self.prepared = read(self.prepared);
+        assert!(self.prepared.len() >= g.patch() * filled);
         assert_eq!(self.out.len(), images * g.pixels() * self.filters);
         let stretches = stretches(g);
-        for columns in columns_of_panels::<V>(self.filters) {
+        for columns in panels::<V>(self.filters) {
             match columns.len() {
                 1 => self.panel::<V, 1>(columns, &stretches),
                 2 if V::COLUMNS >= 2 => self.panel::<V, 2>(columns, &stretches),
@@ -96,7 +65,7 @@ impl<T: Scalar> Forward<'_, T> {
     ) {
         let g = self.geometry;
         let first = columns.start * V::LANES;
-        let last = (self.filters - first - (C - 1) * V::LANES).min(V::LANES);
+        let last = last_of::<V>(&columns, self.filters);
         let panel = self.prepared[g.patch() * first..].as_ptr();
         let results = self.out.chunks_exact_mut(g.pixels() * self.filters);
         for (image, result) in self.images.chunks_exact(g.image()).zip(results) {
@@ -149,23 +118,29 @@ unsafe fn sums<V: Vector, const C: usize>(
 ) -> Tile<V, C> {
     let mut tile = Tile::<V, C>::zero();
     let width = C * V::LANES;
-    for ky in inside(y, g.padding, g.height, g.kernel) {
-        let line = (y + ky - g.padding) * g.width;
-        for run in &stretch.runs {
-            let tap = ky * g.kernel + run.places.start;
-            // SAFETY: line, run and panel are inside by the caller's promise: the last of the rows
-            // is on the line at the last of the places.
-            unsafe {
-                let products = Products {
-                    left: image.as_ptr().add((line + run.start) * g.channels),
-                    left_row: g.channels,
-                    left_step: 1,
-                    right: panel.add(tap * g.channels * width),
-                    right_step: width,
-                    steps: run.places.len() * g.channels,
-                };
-                tile.add(&run.rows, products);
-            }
+    let taps = inside(y, g.padding, g.height, g.kernel);
+    let line = (y + taps.start).saturating_sub(g.padding) * g.width;
+    for run in &stretch.runs {
+        let tap = taps.start * g.kernel + run.places.start;
+        // SAFETY: lines, run and panel are inside by the caller's promise: the last of the rows is
+        // on the line at the last of the places.
+        unsafe {
+            let products = Products {
+                lines: taps.len(),
+                steps: run.places.len() * g.channels,
+                left: Factor {
+                    from: image.as_ptr().add((line + run.start) * g.channels),
+                    line: g.width * g.channels,
+                    step: 1,
+                },
+                row: g.channels,
+                right: Factor {
+                    from: panel.add(tap * g.channels * width),
+                    line: g.kernel * g.channels * width,
+                    step: width,
+                },
+            };
+            tile.add(&run.rows, products);
         }
     }
     tile

@@ -13,16 +13,22 @@ pub const ROWS: usize = 6;
 #[derive(Clone, Copy)]
 pub struct Tile<V, const C: usize>([[V; C]; ROWS]);
 
-/// `steps` products of a column of numbers and a row of registers. Number `i` of step `s` is at
-/// `left + i · left_row + s · left_step`, the row of step `s` at `right + s · right_step`.
+/// Numbers at `from + line · lines + step · steps`, for as many lines and steps as the other factor.
+#[derive(Clone, Copy)]
+pub struct Factor<T> {
+    pub from: *const T,
+    pub line: usize,
+    pub step: usize,
+}
+
+/// Products of a column of numbers, `row` apart, and a row of registers, for each step of each line.
 #[derive(Clone, Copy)]
 pub struct Products<T> {
-    pub left: *const T,
-    pub left_row: usize,
-    pub left_step: usize,
-    pub right: *const T,
-    pub right_step: usize,
+    pub lines: usize,
     pub steps: usize,
+    pub left: Factor<T>,
+    pub row: usize,
+    pub right: Factor<T>,
 }
 
 /// Calls `add_rows` with the range as constants, so that each row has its registers.
@@ -62,20 +68,24 @@ impl<V: Vector, const C: usize> Tile<V, C> {
     #[inline(always)]
     unsafe fn add_rows<const FROM: usize, const TO: usize>(&mut self, p: Products<V::Element>) {
         let mut sums = self.0;
-        for step in 0..p.steps {
-            let mut right = [V::splat(V::Element::default()); C];
-            for column in 0..C {
-                // SAFETY: the caller promises `C` registers at each step.
-                right[column] =
-                    unsafe { V::load(p.right.add(step * p.right_step + column * V::LANES)) };
-            }
-            for row in FROM..TO {
-                // SAFETY: the caller promises `TO - FROM` numbers at each step.
-                let left = unsafe { *p.left.add((row - FROM) * p.left_row + step * p.left_step) };
-                let left = V::splat(left);
+        for line in 0..p.lines {
+            let mut left = p.left.from.wrapping_add(line * p.left.line);
+            let mut right = p.right.from.wrapping_add(line * p.right.line);
+            for _ in 0..p.steps {
+                let mut registers = [V::splat(V::Element::default()); C];
                 for column in 0..C {
-                    sums[row][column] = left.mul_add(right[column], sums[row][column]);
+                    // SAFETY: the caller promises `C` registers at each step.
+                    registers[column] = unsafe { V::load(right.add(column * V::LANES)) };
                 }
+                for row in FROM..TO {
+                    // SAFETY: the caller promises `TO - FROM` numbers at each step.
+                    let number = V::splat(unsafe { *left.add((row - FROM) * p.row) });
+                    for column in 0..C {
+                        sums[row][column] = number.mul_add(registers[column], sums[row][column]);
+                    }
+                }
+                left = left.wrapping_add(p.left.step);
+                right = right.wrapping_add(p.right.step);
             }
         }
         self.0 = sums;
