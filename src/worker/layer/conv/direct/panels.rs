@@ -52,20 +52,16 @@ pub fn lay_out<V: Vector>(
     let count = rows.len() / filters;
     assert_eq!(panel.len(), count * width);
     for row in 0..count {
-        for column in columns.clone() {
-            let taken = if column + 1 < columns.end {
-                V::LANES
-            } else {
-                last
-            };
-            // SAFETY: the row has `filters` numbers, and these registers end with them; the panel
-            // has whole registers for each row.
-            unsafe {
-                let from = rows.as_ptr().add(row * filters + column * V::LANES);
-                let to = panel.as_mut_ptr();
-                let to = to.add(row * width + (column - columns.start) * V::LANES);
-                V::load_first(from, taken).store(to);
+        // SAFETY: the row has `filters` numbers, and the registers end with them; the panel has
+        // whole registers for each row.
+        unsafe {
+            let from = rows.as_ptr().add(row * filters + columns.start * V::LANES);
+            let to = panel.as_mut_ptr().add(row * width);
+            let whole = width - V::LANES;
+            for at in (0..whole).step_by(V::LANES) {
+                V::load(from.add(at)).store(to.add(at));
             }
+            V::load_first(from.add(whole), last).store(to.add(whole));
         }
     }
 }

@@ -83,6 +83,7 @@ impl<T: Scalar> Correlate<'_, T> {
             for lines in parts(g.out_height(), most) {
                 let gradients = &gradients[lines.start * row..lines.end * row];
                 let panel = make_room(self.room, lines.len() * width);
+                let columns = columns.start..columns.start + C;
                 lay_out::<V>(gradients, self.filters, columns.clone(), panel);
                 let block = Block {
                     geometry: g,
@@ -93,7 +94,7 @@ impl<T: Scalar> Correlate<'_, T> {
                 let sums = Sums {
                     sums: self.sums,
                     filters: self.filters,
-                    columns: columns.clone(),
+                    columns,
                 };
                 add_block::<V, C>(block, stretches, sums);
             }
