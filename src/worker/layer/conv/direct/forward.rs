@@ -2,9 +2,8 @@
 //!
 //! In: images and weights in panels. Out: results. Knows neither biases nor activations.
 //!
-//! A panel has the weights of as many filters as a tile has registers for, `[ky][kx][channel]`
-//! by filter, so a tile reads its panel from front to back. Filters are filled up with zeros to
-//! whole registers.
+//! The rows of a panel are `[ky][kx][channel]`, so columns of the kernel that the same pixels see are
+//! one loop over neighbouring rows, and neighbouring numbers of the image.
 
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::{Kernel, Vector};
@@ -71,14 +70,16 @@ impl<T: Scalar> Forward<'_, T> {
         for (image, result) in self.images.chunks_exact(g.image()).zip(results) {
             for y in 0..g.out_height() {
                 for stretch in stretches {
-                    // SAFETY: `image` is a whole image and the panel has `C` registers for each
-                    // number of a patch.
-                    let tile = unsafe { sums::<V, C>(g, image, panel, y, stretch) };
-                    let at = (y * g.out_width() + stretch.pixels.start) * self.filters + first;
-                    let to = result[at..].as_mut_ptr();
-                    // SAFETY: `result` has all filters of all pixels; the last register ends at
-                    // the last filter.
-                    unsafe { tile.store(to, stretch.pixels.len(), self.filters, last) };
+                    // Asked before there are sums in registers, which a call would move to memory.
+                    let pixel = y * g.out_width() + stretch.pixels.start;
+                    let to = result[pixel * self.filters + first..].as_mut_ptr();
+                    // SAFETY: `image` is a whole image, and the panel has `C` registers for each
+                    // number of a patch. `result` has all filters of all pixels; the last register
+                    // ends at the last filter.
+                    unsafe {
+                        let tile = sums::<V, C>(g, image, panel, y, stretch);
+                        tile.store::<false>(to, stretch.pixels.len(), self.filters, last);
+                    }
                 }
             }
         }
@@ -116,10 +117,10 @@ unsafe fn sums<V: Vector, const C: usize>(
     y: usize,
     stretch: &Stretch,
 ) -> Tile<V, C> {
-    let mut tile = Tile::<V, C>::zero();
     let width = C * V::LANES;
     let taps = inside(y, g.padding, g.height, g.kernel);
-    let line = (y + taps.start).saturating_sub(g.padding) * g.width;
+    let line = (y + taps.start - g.padding) * g.width;
+    let mut tile = Tile::<V, C>::zero();
     for run in &stretch.runs {
         let tap = taps.start * g.kernel + run.places.start;
         // SAFETY: lines, run and panel are inside by the caller's promise: the last of the rows is

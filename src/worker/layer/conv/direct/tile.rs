@@ -63,70 +63,89 @@ impl<V: Vector, const C: usize> Tile<V, C> {
             5..6)
     }
 
+    /// [`add`](Self::add) to the rows from `FROM` to `TO`, two steps between jumps: half the steps of
+    /// counting, which take the places of products.
+    ///
     /// # Safety
     /// As for [`add`](Self::add).
     #[inline(always)]
     unsafe fn add_rows<const FROM: usize, const TO: usize>(&mut self, p: Products<V::Element>) {
-        let mut sums = self.0;
+        // Ranges that begin with the first row are most of the work; the others only cost code.
+        let at_once = if FROM == 0 { 2 } else { 1 };
+        let mut sums = *self;
         for line in 0..p.lines {
             let mut left = p.left.from.wrapping_add(line * p.left.line);
             let mut right = p.right.from.wrapping_add(line * p.right.line);
-            for _ in 0..p.steps {
-                let mut registers = [V::splat(V::Element::default()); C];
-                for column in 0..C {
-                    // SAFETY: the caller promises `C` registers at each step.
-                    registers[column] = unsafe { V::load(right.add(column * V::LANES)) };
+            for _ in 0..p.steps / at_once {
+                for _ in 0..at_once {
+                    // SAFETY: the caller promises all numbers of each step.
+                    unsafe { sums.step::<FROM, TO>(left, p.row, right) };
+                    left = left.wrapping_add(p.left.step);
+                    right = right.wrapping_add(p.right.step);
                 }
-                for row in FROM..TO {
-                    // SAFETY: the caller promises `TO - FROM` numbers at each step.
-                    let number = V::splat(unsafe { *left.add((row - FROM) * p.row) });
-                    for column in 0..C {
-                        sums[row][column] = number.mul_add(registers[column], sums[row][column]);
-                    }
-                }
+            }
+            for _ in 0..p.steps % at_once {
+                // SAFETY: the same.
+                unsafe { sums.step::<FROM, TO>(left, p.row, right) };
                 left = left.wrapping_add(p.left.step);
                 right = right.wrapping_add(p.right.step);
             }
         }
-        self.0 = sums;
+        *self = sums;
     }
 
-    /// Writes the first `rows` rows, `row` numbers apart. Of the last register only `last` numbers.
+    /// One number for each row from `FROM` to `TO`, `row` apart, times `C` registers.
     ///
     /// # Safety
-    /// They can be written.
+    /// They can be read.
     #[inline(always)]
-    pub unsafe fn store(&self, to: *mut V::Element, rows: usize, row: usize, last: usize) {
-        for i in 0..ROWS {
-            if i < rows {
-                for column in 0..C {
-                    let count = if column + 1 < C { V::LANES } else { last };
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        let to = to.add(i * row + column * V::LANES);
-                        self.0[i][column].store_first(to, count);
-                    }
-                }
+    unsafe fn step<const FROM: usize, const TO: usize>(
+        &mut self,
+        left: *const V::Element,
+        row: usize,
+        right: *const V::Element,
+    ) {
+        let mut registers = [V::splat(V::Element::default()); C];
+        for column in 0..C {
+            // SAFETY: the caller promises `C` registers.
+            registers[column] = unsafe { V::load(right.add(column * V::LANES)) };
+        }
+        for i in FROM..TO {
+            // SAFETY: the caller promises `TO - FROM` numbers.
+            let number = V::splat(unsafe { *left.add((i - FROM) * row) });
+            for column in 0..C {
+                self.0[i][column] = number.mul_add(registers[column], self.0[i][column]);
             }
         }
     }
 
-    /// [`store`](Self::store) of the sums with what is there.
+    /// Writes the first `rows` rows, `row` numbers apart, or adds them to what is there. Of the last
+    /// register only `last` numbers.
     ///
     /// # Safety
-    /// The numbers can be read and written.
+    /// They can be written, and read to be added to.
     #[inline(always)]
-    pub unsafe fn add_to(&self, to: *mut V::Element, rows: usize, row: usize, last: usize) {
+    pub unsafe fn store<const ADD: bool>(
+        &self,
+        to: *mut V::Element,
+        rows: usize,
+        row: usize,
+        last: usize,
+    ) {
         for i in 0..ROWS {
-            if i < rows {
-                for column in 0..C {
-                    let count = if column + 1 < C { V::LANES } else { last };
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        let to = to.add(i * row + column * V::LANES);
-                        let sum = self.0[i][column].add(V::load_first(to, count));
-                        sum.store_first(to, count);
+            if i >= rows {
+                break;
+            }
+            for column in 0..C {
+                let count = if column + 1 < C { V::LANES } else { last };
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let to = to.add(i * row + column * V::LANES);
+                    let mut sum = self.0[i][column];
+                    if ADD {
+                        sum = sum.add(V::load_first(to, count));
                     }
+                    sum.store_first(to, count);
                 }
             }
         }

@@ -132,7 +132,9 @@ fn add_block<V: Vector, const C: usize>(
             let to = &mut out.sums[number * out.filters + out.columns.start * V::LANES..];
             // SAFETY: the sums have all filters of all numbers of a patch; the last register ends
             // at the last filter.
-            unsafe { tile.add_to(to.as_mut_ptr(), stretch.numbers.len(), out.filters, last) };
+            unsafe {
+                tile.store::<true>(to.as_mut_ptr(), stretch.numbers.len(), out.filters, last)
+            };
         }
     }
 }
