@@ -8,6 +8,7 @@
 //! convolutions on SIMD architectures", 2018.
 
 mod forward;
+mod panels;
 mod runs;
 mod tile;
 mod weights;
@@ -16,7 +17,8 @@ use super::super::scalar::Scalar;
 use super::super::simd::Level;
 use super::algorithm::Algorithm;
 use super::geometry::Geometry;
-use forward::{Forward, Panels};
+use forward::Forward;
+use panels::LayOut;
 use weights::Correlate;
 
 /// Numbers of images and results that stay in a core's second-level cache beside the weights.
@@ -45,10 +47,9 @@ impl Direct {
 
 impl<T: Scalar> Algorithm<T> for Direct {
     fn prepare(&self, weights: &[T], prepared: &mut Vec<T>) {
-        self.level.run(Panels {
-            rows: self.geometry.patch(),
+        self.level.run(LayOut {
+            rows: weights,
             filters: self.filters,
-            weights,
             prepared,
         });
     }

@@ -2,49 +2,16 @@
 //!
 //! In: images and weights in panels. Out: results. Knows neither biases nor activations.
 //!
-//! A panel has the weights of as many filters as a tile has registers for, `[ky][kx][channel]`
-//! by filter, so a tile reads its panel from front to back. Filters are filled up with zeros to
-//! whole registers.
+//! The rows of a panel are `[ky][kx][channel]`, so columns of the kernel that the same pixels see are
+//! one loop over neighbouring rows, and neighbouring numbers of the image.
 
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::{Kernel, Vector};
 use super::super::geometry::Geometry;
+use super::panels::{last_of, panels, read};
 use super::runs::{Path, Run, inside, parts};
-use super::tile::{Products, ROWS, Tile};
+use super::tile::{Factor, Products, ROWS, Tile};
 use std::ops::Range;
-
-/// Registers of filters of each panel.
-#[inline(always)]
-pub fn columns_of_panels<V: Vector>(filters: usize) -> impl Iterator<Item = Range<usize>> {
-    parts(filters.div_ceil(V::LANES), V::COLUMNS)
-}
-
-/// Weights as rows of filters, to be laid out in panels.
-pub struct Panels<'a, T> {
-    pub rows: usize,
-    pub filters: usize,
-    pub weights: &'a [T],
-    pub prepared: &'a mut Vec<T>,
-}
-
-impl<T: Scalar> Kernel<T> for Panels<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector<Element = T>>(self) {
-        assert_eq!(self.weights.len(), self.rows * self.filters);
-        self.prepared.clear();
-        for columns in columns_of_panels::<V>(self.filters) {
-            let from = columns.start * V::LANES;
-            let to = (columns.end * V::LANES).min(self.filters);
-            for row in self.weights.chunks_exact(self.filters) {
-                self.prepared.extend_from_slice(&row[from..to]);
-                let filled = self.prepared.len() + columns.end * V::LANES - to;
-                self.prepared.resize(filled, T::zero());
-            }
-        }
-    }
-}
 
 /// One convolution of some images.
 pub struct Forward<'a, T> {
@@ -71,10 +38,11 @@ impl<T: Scalar> Kernel<T> for Forward<'_, T> {
         let images = self.images.len() / g.image();
         let filled = self.filters.next_multiple_of(V::LANES);
         assert_eq!(self.images.len(), images * g.image());
-        assert_eq!(self.prepared.len(), g.patch() * filled);
+        self.prepared = read(self.prepared);
+        assert!(self.prepared.len() >= g.patch() * filled);
         assert_eq!(self.out.len(), images * g.pixels() * self.filters);
         let stretches = stretches(g);
-        for columns in columns_of_panels::<V>(self.filters) {
+        for columns in panels::<V>(self.filters) {
             match columns.len() {
                 1 => self.panel::<V, 1>(columns, &stretches),
                 2 if V::COLUMNS >= 2 => self.panel::<V, 2>(columns, &stretches),
@@ -96,20 +64,22 @@ impl<T: Scalar> Forward<'_, T> {
     ) {
         let g = self.geometry;
         let first = columns.start * V::LANES;
-        let last = (self.filters - first - (C - 1) * V::LANES).min(V::LANES);
+        let last = last_of::<V>(&columns, self.filters);
         let panel = self.prepared[g.patch() * first..].as_ptr();
         let results = self.out.chunks_exact_mut(g.pixels() * self.filters);
         for (image, result) in self.images.chunks_exact(g.image()).zip(results) {
             for y in 0..g.out_height() {
                 for stretch in stretches {
-                    // SAFETY: `image` is a whole image and the panel has `C` registers for each
-                    // number of a patch.
-                    let tile = unsafe { sums::<V, C>(g, image, panel, y, stretch) };
-                    let at = (y * g.out_width() + stretch.pixels.start) * self.filters + first;
-                    let to = result[at..].as_mut_ptr();
-                    // SAFETY: `result` has all filters of all pixels; the last register ends at
-                    // the last filter.
-                    unsafe { tile.store(to, stretch.pixels.len(), self.filters, last) };
+                    // Asked before there are sums in registers, which a call would move to memory.
+                    let pixel = y * g.out_width() + stretch.pixels.start;
+                    let to = result[pixel * self.filters + first..].as_mut_ptr();
+                    // SAFETY: `image` is a whole image, and the panel has `C` registers for each
+                    // number of a patch. `result` has all filters of all pixels; the last register
+                    // ends at the last filter.
+                    unsafe {
+                        let tile = sums::<V, C>(g, image, panel, y, stretch);
+                        tile.store::<false>(to, stretch.pixels.len(), self.filters, last);
+                    }
                 }
             }
         }
@@ -147,25 +117,31 @@ unsafe fn sums<V: Vector, const C: usize>(
     y: usize,
     stretch: &Stretch,
 ) -> Tile<V, C> {
-    let mut tile = Tile::<V, C>::zero();
     let width = C * V::LANES;
-    for ky in inside(y, g.padding, g.height, g.kernel) {
-        let line = (y + ky - g.padding) * g.width;
-        for run in &stretch.runs {
-            let tap = ky * g.kernel + run.places.start;
-            // SAFETY: line, run and panel are inside by the caller's promise: the last of the rows
-            // is on the line at the last of the places.
-            unsafe {
-                let products = Products {
-                    left: image.as_ptr().add((line + run.start) * g.channels),
-                    left_row: g.channels,
-                    left_step: 1,
-                    right: panel.add(tap * g.channels * width),
-                    right_step: width,
-                    steps: run.places.len() * g.channels,
-                };
-                tile.add(&run.rows, products);
-            }
+    let taps = inside(y, g.padding, g.height, g.kernel);
+    let line = (y + taps.start - g.padding) * g.width;
+    let mut tile = Tile::<V, C>::zero();
+    for run in &stretch.runs {
+        let tap = taps.start * g.kernel + run.places.start;
+        // SAFETY: lines, run and panel are inside by the caller's promise: the last of the rows is
+        // on the line at the last of the places.
+        unsafe {
+            let products = Products {
+                lines: taps.len(),
+                steps: run.places.len() * g.channels,
+                left: Factor {
+                    from: image.as_ptr().add((line + run.start) * g.channels),
+                    line: g.width * g.channels,
+                    step: 1,
+                },
+                row: g.channels,
+                right: Factor {
+                    from: panel.add(tap * g.channels * width),
+                    line: g.kernel * g.channels * width,
+                    step: width,
+                },
+            };
+            tile.add(&run.rows, products);
         }
     }
     tile

@@ -59,8 +59,8 @@ pub fn parts(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).map(move |i| i * total / count..(i + 1) * total / count)
 }
 
-/// Lines `from..to` of the output that row `tap` of the kernel takes from inside of the image,
-/// for `lines` in the image and `out` in the output. The same with output and kernel swapped.
+/// Lines of the output, of `out`, that row `tap` of the kernel takes from inside of an image with
+/// `lines`. The same for rows of the kernel and a line of the output.
 pub fn inside(tap: usize, padding: usize, lines: usize, out: usize) -> Range<usize> {
     padding.saturating_sub(tap)..(lines + padding).saturating_sub(tap).min(out)
 }

@@ -13,16 +13,22 @@ pub const ROWS: usize = 6;
 #[derive(Clone, Copy)]
 pub struct Tile<V, const C: usize>([[V; C]; ROWS]);
 
-/// `steps` products of a column of numbers and a row of registers. Number `i` of step `s` is at
-/// `left + i · left_row + s · left_step`, the row of step `s` at `right + s · right_step`.
+/// Numbers at `from + line · lines + step · steps`, for as many lines and steps as the other factor.
+#[derive(Clone, Copy)]
+pub struct Factor<T> {
+    pub from: *const T,
+    pub line: usize,
+    pub step: usize,
+}
+
+/// Products of a column of numbers, `row` apart, and a row of registers, for each step of each line.
 #[derive(Clone, Copy)]
 pub struct Products<T> {
-    pub left: *const T,
-    pub left_row: usize,
-    pub left_step: usize,
-    pub right: *const T,
-    pub right_step: usize,
+    pub lines: usize,
     pub steps: usize,
+    pub left: Factor<T>,
+    pub row: usize,
+    pub right: Factor<T>,
 }
 
 /// Calls `add_rows` with the range as constants, so that each row has its registers.
@@ -57,66 +63,89 @@ impl<V: Vector, const C: usize> Tile<V, C> {
             5..6)
     }
 
+    /// [`add`](Self::add) to the rows from `FROM` to `TO`, two steps between jumps: half the steps of
+    /// counting, which take the places of products.
+    ///
     /// # Safety
     /// As for [`add`](Self::add).
     #[inline(always)]
     unsafe fn add_rows<const FROM: usize, const TO: usize>(&mut self, p: Products<V::Element>) {
-        let mut sums = self.0;
-        for step in 0..p.steps {
-            let mut right = [V::splat(V::Element::default()); C];
+        // Ranges that begin with the first row are most of the work; the others only cost code.
+        let at_once = if FROM == 0 { 2 } else { 1 };
+        let mut sums = *self;
+        for line in 0..p.lines {
+            let mut left = p.left.from.wrapping_add(line * p.left.line);
+            let mut right = p.right.from.wrapping_add(line * p.right.line);
+            for _ in 0..p.steps / at_once {
+                for _ in 0..at_once {
+                    // SAFETY: the caller promises all numbers of each step.
+                    unsafe { sums.step::<FROM, TO>(left, p.row, right) };
+                    left = left.wrapping_add(p.left.step);
+                    right = right.wrapping_add(p.right.step);
+                }
+            }
+            for _ in 0..p.steps % at_once {
+                // SAFETY: the same.
+                unsafe { sums.step::<FROM, TO>(left, p.row, right) };
+                left = left.wrapping_add(p.left.step);
+                right = right.wrapping_add(p.right.step);
+            }
+        }
+        *self = sums;
+    }
+
+    /// One number for each row from `FROM` to `TO`, `row` apart, times `C` registers.
+    ///
+    /// # Safety
+    /// They can be read.
+    #[inline(always)]
+    unsafe fn step<const FROM: usize, const TO: usize>(
+        &mut self,
+        left: *const V::Element,
+        row: usize,
+        right: *const V::Element,
+    ) {
+        let mut registers = [V::splat(V::Element::default()); C];
+        for column in 0..C {
+            // SAFETY: the caller promises `C` registers.
+            registers[column] = unsafe { V::load(right.add(column * V::LANES)) };
+        }
+        for i in FROM..TO {
+            // SAFETY: the caller promises `TO - FROM` numbers.
+            let number = V::splat(unsafe { *left.add((i - FROM) * row) });
             for column in 0..C {
-                // SAFETY: the caller promises `C` registers at each step.
-                right[column] =
-                    unsafe { V::load(p.right.add(step * p.right_step + column * V::LANES)) };
-            }
-            for row in FROM..TO {
-                // SAFETY: the caller promises `TO - FROM` numbers at each step.
-                let left = unsafe { *p.left.add((row - FROM) * p.left_row + step * p.left_step) };
-                let left = V::splat(left);
-                for column in 0..C {
-                    sums[row][column] = left.mul_add(right[column], sums[row][column]);
-                }
-            }
-        }
-        self.0 = sums;
-    }
-
-    /// Writes the first `rows` rows, `row` numbers apart. Of the last register only `last` numbers.
-    ///
-    /// # Safety
-    /// They can be written.
-    #[inline(always)]
-    pub unsafe fn store(&self, to: *mut V::Element, rows: usize, row: usize, last: usize) {
-        for i in 0..ROWS {
-            if i < rows {
-                for column in 0..C {
-                    let count = if column + 1 < C { V::LANES } else { last };
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        let to = to.add(i * row + column * V::LANES);
-                        self.0[i][column].store_first(to, count);
-                    }
-                }
+                self.0[i][column] = number.mul_add(registers[column], self.0[i][column]);
             }
         }
     }
 
-    /// [`store`](Self::store) of the sums with what is there.
+    /// Writes the first `rows` rows, `row` numbers apart, or adds them to what is there. Of the last
+    /// register only `last` numbers.
     ///
     /// # Safety
-    /// The numbers can be read and written.
+    /// They can be written, and read to be added to.
     #[inline(always)]
-    pub unsafe fn add_to(&self, to: *mut V::Element, rows: usize, row: usize, last: usize) {
+    pub unsafe fn store<const ADD: bool>(
+        &self,
+        to: *mut V::Element,
+        rows: usize,
+        row: usize,
+        last: usize,
+    ) {
         for i in 0..ROWS {
-            if i < rows {
-                for column in 0..C {
-                    let count = if column + 1 < C { V::LANES } else { last };
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        let to = to.add(i * row + column * V::LANES);
-                        let sum = self.0[i][column].add(V::load_first(to, count));
-                        sum.store_first(to, count);
+            if i >= rows {
+                break;
+            }
+            for column in 0..C {
+                let count = if column + 1 < C { V::LANES } else { last };
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let to = to.add(i * row + column * V::LANES);
+                    let mut sum = self.0[i][column];
+                    if ADD {
+                        sum = sum.add(V::load_first(to, count));
                     }
+                    sum.store_first(to, count);
                 }
             }
         }

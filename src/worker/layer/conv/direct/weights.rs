@@ -4,18 +4,18 @@
 //! products are added. Knows nothing of the weights.
 //!
 //! The numbers of a patch in one line of the image lie side by side, `[kx][channel]`, so a tile may
-//! go over several columns of the kernel. Its sums stay in registers over a few lines of the output;
+//! go over several columns of the kernel. Its sums stay in registers over some lines of the output;
 //! the gradients of these lines stay in the first-level cache while all tiles take their turn.
 
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::{Kernel, Vector};
 use super::super::geometry::Geometry;
-use super::forward::columns_of_panels;
+use super::panels::{last_of, lay_out, make_room, panels};
 use super::runs::{Path, Run, inside, parts};
-use super::tile::{Products, ROWS, Tile};
+use super::tile::{Factor, Products, ROWS, Tile};
 use std::ops::Range;
 
-/// Numbers of gradients that stay in a core's first-level cache.
+/// Numbers of a panel of gradients that stay in a core's first-level cache beside the images.
 const BLOCK_NUMBERS: usize = 6 << 10;
 
 /// What some images add to the gradient of the weights.
@@ -35,11 +35,12 @@ struct Stretch {
     runs: Vec<Run>,
 }
 
-/// Lines of the gradients of one image, with filters in whole registers.
-struct Lines<'a, T> {
+/// An image, and a panel of the gradients of some lines of its result.
+struct Block<'a, T> {
+    geometry: Geometry,
     image: &'a [T],
-    range: Range<usize>,
-    gradients: &'a [T],
+    lines: Range<usize>,
+    panel: &'a [T],
 }
 
 impl<T: Scalar> Kernel<T> for Correlate<'_, T> {
@@ -49,96 +50,138 @@ impl<T: Scalar> Kernel<T> for Correlate<'_, T> {
     fn run<V: Vector<Element = T>>(mut self) {
         let g = self.geometry;
         let images = self.images.len() / g.image();
-        let line = g.out_width() * self.filters;
         assert_eq!(self.images.len(), images * g.image());
-        assert_eq!(self.gradients.len(), images * g.out_height() * line);
+        assert_eq!(self.gradients.len(), images * g.pixels() * self.filters);
         assert_eq!(self.sums.len(), g.patch() * self.filters);
         let stretches = stretches(g);
-        let most = (BLOCK_NUMBERS / line).max(1);
-        let gradients = self.gradients.chunks_exact(g.out_height() * line);
-        for (image, gradients) in self.images.chunks_exact(g.image()).zip(gradients) {
-            for range in parts(g.out_height(), most) {
-                let gradients = &gradients[range.start * line..range.end * line];
-                let room = std::mem::take(self.room);
-                let room = fill::<V>(gradients, self.filters, room);
-                let lines = Lines {
-                    image,
-                    range,
-                    gradients: &room,
-                };
-                for columns in columns_of_panels::<V>(self.filters) {
-                    match columns.len() {
-                        1 => self.panel::<V, 1>(columns, &stretches, &lines),
-                        2 if V::COLUMNS >= 2 => self.panel::<V, 2>(columns, &stretches, &lines),
-                        3 if V::COLUMNS >= 3 => self.panel::<V, 3>(columns, &stretches, &lines),
-                        4 if V::COLUMNS >= 4 => self.panel::<V, 4>(columns, &stretches, &lines),
-                        _ => unreachable!("a panel has at most four registers"),
-                    }
-                }
-                *self.room = room;
+        for columns in panels::<V>(self.filters) {
+            match columns.len() {
+                1 => self.panel::<V, 1>(columns, &stretches),
+                2 if V::COLUMNS >= 2 => self.panel::<V, 2>(columns, &stretches),
+                3 if V::COLUMNS >= 3 => self.panel::<V, 3>(columns, &stretches),
+                4 if V::COLUMNS >= 4 => self.panel::<V, 4>(columns, &stretches),
+                _ => unreachable!("a panel has at most four registers"),
             }
         }
     }
 }
 
 impl<T: Scalar> Correlate<'_, T> {
+    /// Adds what all images contribute for the filters of one panel.
     #[inline(always)]
     fn panel<V: Vector<Element = T>, const C: usize>(
         &mut self,
         columns: Range<usize>,
         stretches: &[Stretch],
-        lines: &Lines<T>,
     ) {
         let g = self.geometry;
-        let first = columns.start * V::LANES;
-        let last = (self.filters - first - (C - 1) * V::LANES).min(V::LANES);
-        let filled = self.filters.next_multiple_of(V::LANES);
-        for ky in 0..g.kernel {
-            let ys = inside(ky, g.padding, g.height, g.out_height());
-            let ys = ys.start.max(lines.range.start)..ys.end.min(lines.range.end);
-            for stretch in stretches {
-                let mut tile = Tile::<V, C>::zero();
-                for y in ys.clone() {
-                    let line = (y + ky - g.padding) * g.width * g.channels;
-                    let gradients = (y - lines.range.start) * g.out_width();
-                    for run in &stretch.runs {
-                        let pixel = gradients + run.places.start;
-                        // SAFETY: TODO
-                        unsafe {
-                            let products = Products {
-                                left: lines.image.as_ptr().add(line + run.start),
-                                left_row: 1,
-                                left_step: g.channels,
-                                right: lines.gradients.as_ptr().add(pixel * filled + first),
-                                right_step: filled,
-                                steps: run.places.len(),
-                            };
-                            tile.add(&run.rows, products);
-                        }
-                    }
-                }
-                let number = ky * g.kernel * g.channels + stretch.numbers.start;
-                let to = self.sums[number * self.filters + first..].as_mut_ptr();
-                // SAFETY: TODO
-                unsafe { tile.add_to(to, stretch.numbers.len(), self.filters, last) };
+        let row = g.out_width() * self.filters;
+        let width = g.out_width() * C * V::LANES;
+        let most = (BLOCK_NUMBERS / width).max(1);
+        let gradients = self.gradients.chunks_exact(g.pixels() * self.filters);
+        for (image, gradients) in self.images.chunks_exact(g.image()).zip(gradients) {
+            for lines in parts(g.out_height(), most) {
+                let gradients = &gradients[lines.start * row..lines.end * row];
+                let panel = make_room(self.room, lines.len() * width);
+                let columns = columns.start..columns.start + C;
+                lay_out::<V>(gradients, self.filters, columns.clone(), panel);
+                let block = Block {
+                    geometry: g,
+                    image,
+                    lines,
+                    panel,
+                };
+                let sums = Sums {
+                    sums: self.sums,
+                    filters: self.filters,
+                    columns,
+                };
+                add_block::<V, C>(block, stretches, sums);
             }
         }
     }
 }
 
-/// Rows of `filters` numbers filled up with zeros to whole registers.
-fn fill<V: Vector>(
-    rows: &[V::Element],
+/// Where the sums of a panel go.
+struct Sums<'a, T> {
+    sums: &'a mut [T],
     filters: usize,
-    mut room: Vec<V::Element>,
-) -> Vec<V::Element> {
-    let filled = filters.next_multiple_of(V::LANES);
-    room.clear();
-    for row in rows.chunks_exact(filters) {
-        room.extend_from_slice(row);
-        room.resize(room.len() + filled - filters, V::Element::default());
+    columns: Range<usize>,
+}
+
+/// Adds what one block contributes.
+#[inline(always)]
+fn add_block<V: Vector, const C: usize>(
+    block: Block<V::Element>,
+    stretches: &[Stretch],
+    out: Sums<V::Element>,
+) {
+    let g = block.geometry;
+    let last = last_of::<V>(&out.columns, out.filters);
+    for ky in 0..g.kernel {
+        let lines = inside(ky, g.padding, g.height, g.out_height());
+        let lines = lines.start.max(block.lines.start)..lines.end.min(block.lines.end);
+        if lines.is_empty() {
+            continue;
+        }
+        for stretch in stretches {
+            // SAFETY: the stretches are of the geometry; the lines are in the block, and row `ky` of
+            // the kernel takes them from inside of the image.
+            let tile = unsafe { products::<V, C>(&block, ky, &lines, stretch) };
+            let number = ky * g.kernel * g.channels + stretch.numbers.start;
+            let to = &mut out.sums[number * out.filters + out.columns.start * V::LANES..];
+            // SAFETY: the sums have all filters of all numbers of a patch; the last register ends
+            // at the last filter.
+            unsafe {
+                tile.store::<true>(to.as_mut_ptr(), stretch.numbers.len(), out.filters, last)
+            };
+        }
     }
-    room
+}
+
+/// The sums of a stretch over some lines of the output.
+///
+/// # Safety
+/// The lines are in the block, row `ky` of the kernel takes them from inside of the image, and the
+/// stretch is of the geometry.
+#[inline(always)]
+unsafe fn products<V: Vector, const C: usize>(
+    block: &Block<V::Element>,
+    ky: usize,
+    lines: &Range<usize>,
+    stretch: &Stretch,
+) -> Tile<V, C> {
+    let g = block.geometry;
+    let width = C * V::LANES;
+    let line = (lines.start + ky - g.padding) * g.width * g.channels;
+    // Asked before there are sums in registers, which a call would move to memory.
+    let out_width = g.out_width();
+    let pixel = (lines.start - block.lines.start) * out_width;
+    let mut tile = Tile::<V, C>::zero();
+    for run in &stretch.runs {
+        let pixel = pixel + run.places.start;
+        // SAFETY: lines and run are inside by the caller's promise: the last of the rows is on the
+        // line at the last of the places.
+        unsafe {
+            let products = Products {
+                lines: lines.len(),
+                steps: run.places.len(),
+                left: Factor {
+                    from: block.image.as_ptr().add(line + run.start),
+                    line: g.width * g.channels,
+                    step: g.channels,
+                },
+                row: 1,
+                right: Factor {
+                    from: block.panel.as_ptr().add(pixel * width),
+                    line: out_width * width,
+                    step: width,
+                },
+            };
+            tile.add(&run.rows, products);
+        }
+    }
+    tile
 }
 
 /// Cuts the numbers of a patch in one line into stretches.
