@@ -4,6 +4,9 @@
 use crate::spec::settings::Settings;
 use crate::terms::{ModelName, OptimizerName};
 use rayon::prelude::*;
+use update::{Chunk, Update};
+
+mod update;
 
 /// How weights follow gradients.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,14 +41,6 @@ impl Config {
         }
     }
 }
-
-/// Adam's constants, TensorFlow's defaults (Kingma, Ba 2015).
-const BETA1: f32 = 0.9;
-const BETA2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
-
-/// Exponential averages approach this decay as steps go by.
-const AVERAGE_DECAY: f64 = 0.9999;
 
 /// Numbers that one thread updates at a time: all arrays of a chunk stay in its cache.
 const CHUNK: usize = 1 << 13;
@@ -131,69 +126,6 @@ impl State {
                 average: average.next().unwrap_or_default(),
             })
             .collect()
-    }
-}
-
-/// Some neighbouring numbers of every array of a piece.
-struct Chunk<'a> {
-    weights: &'a mut [f32],
-    gradient: &'a [f32],
-    mean: &'a mut [f32],
-    square: &'a mut [f32],
-    average: &'a mut [f32],
-}
-
-/// One step, the same for all numbers.
-#[derive(Clone, Copy)]
-struct Update {
-    rule: OptimizerName,
-    /// With Adam's correction for the bias of young moments.
-    learning_rate: f32,
-    /// By how much averages move towards the weights.
-    average_rate: f32,
-}
-
-impl Update {
-    /// `steps` are those before this one.
-    fn of(config: &Config, steps: u64) -> Self {
-        let stairs = config
-            .decay
-            .map_or(1.0, |decay| decay.factor.powf((steps / decay.steps) as f64));
-        let now = (steps + 1) as f64;
-        let correction = match config.rule {
-            OptimizerName::Sgd => 1.0,
-            OptimizerName::Adam => {
-                let (b1, b2) = (f64::from(BETA1), f64::from(BETA2));
-                (1.0 - b2.powf(now)).sqrt() / (1.0 - b1.powf(now))
-            }
-        };
-        Self {
-            rule: config.rule,
-            learning_rate: (config.learning_rate * stairs * correction) as f32,
-            average_rate: (1.0 - AVERAGE_DECAY.min((1.0 + now) / (10.0 + now))) as f32,
-        }
-    }
-
-    fn apply(self, chunk: Chunk) {
-        match self.rule {
-            OptimizerName::Sgd => {
-                for (w, g) in chunk.weights.iter_mut().zip(chunk.gradient) {
-                    *w -= self.learning_rate * g;
-                }
-            }
-            OptimizerName::Adam => {
-                let moments = chunk.mean.iter_mut().zip(chunk.square);
-                let weights = chunk.weights.iter_mut().zip(chunk.gradient);
-                for ((w, g), (m, v)) in weights.zip(moments) {
-                    *m += (g - *m) * (1.0 - BETA1);
-                    *v += (g * g - *v) * (1.0 - BETA2);
-                    *w -= self.learning_rate * *m / (v.sqrt() + EPSILON);
-                }
-            }
-        }
-        for (average, w) in chunk.average.iter_mut().zip(chunk.weights) {
-            *average += self.average_rate * (*w - *average);
-        }
     }
 }
 

@@ -64,6 +64,20 @@ pub trait Vector: Copy {
     /// # Safety
     /// `count` numbers can be written, at most `LANES`.
     unsafe fn store_first(self, to: *mut Self::Element, count: usize);
+    /// Stores past the caches, for what is not read again soon. [`fence`](Self::fence) comes before
+    /// another thread may read it.
+    ///
+    /// # Safety
+    /// `LANES` numbers can be written, and `to` is a multiple of the register's size.
+    unsafe fn stream(self, to: *mut Self::Element) {
+        // SAFETY: as promised.
+        unsafe { self.store(to) }
+    }
+    /// Orders all earlier [`stream`](Self::stream)s before all later stores.
+    fn fence() {}
+    /// Asks for the cache line at an address, which may be any, in the second-level cache.
+    fn prefetch(_: *const Self::Element) {}
+
     /// Bytes as numbers.
     ///
     /// # Safety

@@ -15,6 +15,7 @@
 //! row of weights are not split over threads: any number of threads gives the same bits. Knows
 //! neither tensors nor layers.
 
+mod ahead;
 mod forward;
 mod input_gradient;
 mod pack;

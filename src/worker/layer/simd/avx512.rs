@@ -125,6 +125,21 @@ impl Vector for Lanes {
     }
 
     #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        unsafe { _mm512_stream_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    fn fence() {
+        unsafe { _mm_sfence() }
+    }
+
+    #[inline(always)]
+    fn prefetch(from: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn load_bytes(from: *const u8) -> Self {
         unsafe {
             let bytes = _mm_loadu_si128(from.cast());

@@ -115,6 +115,37 @@ fn partial_loads_and_stores_touch_their_lanes_only() {
     }
 }
 
+#[repr(align(64))]
+struct Lines([f32; 64]);
+
+struct Streams<'a>(&'a mut Lines);
+
+impl Kernel<f32> for Streams<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = f32>>(self) {
+        let numbers = &mut self.0.0;
+        for at in (0..numbers.len()).step_by(V::LANES) {
+            V::prefetch(numbers.as_ptr().wrapping_add(at));
+            // SAFETY: the array has a multiple of sixteen numbers and starts at a cache line.
+            unsafe { V::splat(at as f32).stream(numbers.as_mut_ptr().add(at)) };
+        }
+        V::fence();
+    }
+}
+
+#[test]
+fn streams_arrive() {
+    for level in Level::available() {
+        let mut lines = Lines([-1.0; 64]);
+        level.run(Streams(&mut lines));
+        let lanes = 1 + lines.0.iter().skip(1).take_while(|x| **x == 0.0).count();
+        let expected = |i: usize| (i / lanes * lanes) as f32;
+        assert!((0..64).all(|i| lines.0[i] == expected(i)), "{level:?}");
+    }
+}
+
 struct Roots<'a>(&'a [f32]);
 
 impl Kernel<f32> for Roots<'_> {

@@ -3,6 +3,7 @@
 
 use super::super::super::Activation;
 use super::super::super::scalar::Scalar;
+use super::ahead::Ahead;
 use super::pack::{Pack, Rows, Width};
 use super::share::{Parted, Split, aligned, share};
 use super::tile::{Multiply, Start};
@@ -51,6 +52,7 @@ impl Product {
                 product: self,
                 layer,
                 columns: columns.part(index),
+                next: columns.part((index + threads).min(columns.parts - 1)),
                 width,
             };
             task.run(room, &y);
@@ -63,6 +65,8 @@ struct Task<'a, T> {
     product: Product,
     layer: Affine<'a, T>,
     columns: Range<usize>,
+    /// What this thread computes next, if all threads are as fast.
+    next: Range<usize>,
     width: Width,
 }
 
@@ -72,23 +76,25 @@ impl<T: Scalar> Task<'_, T> {
         let packed = self.width.padded(self.columns.len()) * DEPTH.min(inputs);
         let (packed, sums) = room.split_at_mut(packed);
         for first in (0..inputs).step_by(DEPTH) {
-            self.add_block(first..inputs.min(first + DEPTH), packed, sums);
+            let end = inputs.min(first + DEPTH);
+            let next = if end < inputs {
+                self.weights(end..inputs.min(end + DEPTH), &self.columns)
+            } else {
+                self.weights(0..inputs.min(DEPTH), &self.next)
+            };
+            self.add_block(first..end, packed, sums, next);
         }
         self.finish(sums, y);
     }
 
     /// Adds what some inputs contribute. Sums lie panel by panel.
-    fn add_block(&self, block: Range<usize>, packed: &mut [T], sums: &mut [T]) {
+    fn add_block(&self, block: Range<usize>, packed: &mut [T], sums: &mut [T], next: Rows<T>) {
         let Product { sizes, level } = self.product;
         level.run(Pack {
-            from: Rows {
-                numbers: &self.layer.weights[block.start * sizes.outputs + self.columns.start..],
-                stride: sizes.outputs,
-                rows: block.len(),
-                columns: self.columns.len(),
-            },
+            from: self.weights(block.clone(), &self.columns),
             to: packed,
         });
+        let mut ahead = Ahead::of(next);
         for panel in self.width.panels(self.columns.len()) {
             level.run(Multiply {
                 left: Rows {
@@ -106,7 +112,19 @@ impl<T: Scalar> Task<'_, T> {
                 } else {
                     Start::Sums
                 },
+                streamed: false,
+                ahead: &mut ahead,
             });
+        }
+    }
+
+    fn weights(&self, block: Range<usize>, columns: &Range<usize>) -> Rows<'_, T> {
+        let stride = self.product.sizes.outputs;
+        Rows {
+            numbers: &self.layer.weights[block.start * stride + columns.start..],
+            stride,
+            rows: block.len(),
+            columns: columns.len(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! they lie, once. Only dy and dx, which are smaller by far, are transposed.
 
 use super::super::super::scalar::Scalar;
+use super::ahead::Ahead;
 use super::pack::{Rows, Width, transpose};
 use super::share::{Parted, Split, aligned, share};
 use super::tile::{Multiply, ROWS, Start};
@@ -46,6 +47,7 @@ impl Product {
                 weights,
                 packed,
                 rows: rows.part(index),
+                next: rows.part((index + threads).min(rows.parts - 1)),
                 width,
             };
             task.run(sums, &dx);
@@ -56,7 +58,9 @@ impl Product {
     fn pack_transposed<T: Scalar>(self, dy: &[T], packed: &mut [T], width: Width) {
         let Sizes { batch, outputs, .. } = self.sizes;
         let blocks = Split::new(outputs, 16, 16, self.threads());
-        packed.fill(T::zero());
+        if !batch.is_multiple_of(width.lanes) {
+            packed.fill(T::zero());
+        }
         let packed = Parted::new(packed);
         share(
             blocks.parts,
@@ -88,6 +92,8 @@ struct Task<'a, T> {
     weights: &'a [T],
     packed: &'a [T],
     rows: Range<usize>,
+    /// What this thread computes next, if all threads are as fast.
+    next: Range<usize>,
     width: Width,
 }
 
@@ -95,23 +101,25 @@ impl<T: Scalar> Task<'_, T> {
     fn run(&self, sums: &mut [T], dx: &Parted<T>) {
         let outputs = self.product.sizes.outputs;
         for first in (0..outputs).step_by(DEPTH) {
-            self.add_block(first..outputs.min(first + DEPTH), sums);
+            let end = outputs.min(first + DEPTH);
+            let next = if end < outputs {
+                self.weights(&self.rows, end..outputs.min(end + DEPTH))
+            } else {
+                self.weights(&self.next, 0..outputs.min(DEPTH))
+            };
+            self.add_block(first..end, sums, next);
         }
         self.finish(sums, dx);
     }
 
     /// Adds what some outputs contribute. Sums lie panel by panel.
-    fn add_block(&self, block: Range<usize>, sums: &mut [T]) {
+    fn add_block(&self, block: Range<usize>, sums: &mut [T], next: Rows<T>) {
+        let mut ahead = Ahead::of(next);
         let Product { sizes, level } = self.product;
         for panel in self.width.panels(sizes.batch) {
             let stride = self.width.padded(panel.len());
             level.run(Multiply {
-                left: Rows {
-                    numbers: &self.weights[self.rows.start * sizes.outputs + block.start..],
-                    stride: sizes.outputs,
-                    rows: self.rows.len(),
-                    columns: block.len(),
-                },
+                left: self.weights(&self.rows, block.clone()),
                 panel: &self.packed[panel.start * sizes.outputs + block.start * stride..],
                 to: &mut sums[panel.start * self.rows.len()..],
                 stride,
@@ -121,7 +129,19 @@ impl<T: Scalar> Task<'_, T> {
                 } else {
                     Start::Sums
                 },
+                streamed: false,
+                ahead: &mut ahead,
             });
+        }
+    }
+
+    fn weights(&self, rows: &Range<usize>, block: Range<usize>) -> Rows<'_, T> {
+        let stride = self.product.sizes.outputs;
+        Rows {
+            numbers: &self.weights[rows.start * stride + block.start..],
+            stride,
+            rows: rows.len(),
+            columns: block.len(),
         }
     }
 

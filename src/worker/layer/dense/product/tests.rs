@@ -196,6 +196,43 @@ fn any_number_of_threads_gives_the_same_bits() {
     assert!(results.iter().all(|result| *result == results[0]));
 }
 
+/// Large gradients go past the caches where they lie at registers, and must not differ for that.
+#[test]
+fn large_gradients_are_the_same_wherever_they_lie() {
+    let sizes = Sizes {
+        batch: 3,
+        inputs: 1030,
+        outputs: 1072,
+    };
+    let (x, w) = (noise::<f32>(3 * 1030, 1), noise::<f32>(1030 * 1072, 2));
+    let dy = noise::<f32>(3 * 1072, 3);
+    let of = Correlation {
+        x: &x,
+        dy: &dy,
+        weights: &w,
+        decay: 0.5,
+    };
+    let mut expected = product(
+        [1030, 3, 1072],
+        |i, k| f64::from(x[k * 1030 + i]),
+        |k, j| f64::from(dy[k * 1072 + j]),
+    );
+    for (dw, w) in expected.iter_mut().zip(&w) {
+        *dw += 0.5 * f64::from(*w);
+    }
+    for level in Level::available() {
+        let results = [0, 1].map(|shift| {
+            let mut dw = vec![f32::NAN; w.len() + 32];
+            let start = dw.as_ptr().align_offset(64) + shift;
+            let dw = &mut dw[start..start + w.len()];
+            Product::at(level, sizes).weight_gradient(of, dw, &mut Vec::new());
+            dw.to_vec()
+        });
+        assert!(error(&results[0], &expected) < 2e-7, "{level:?}");
+        assert!(results[0] == results[1], "{level:?}");
+    }
+}
+
 #[test]
 #[should_panic(expected = "weights")]
 fn slices_of_another_length_are_refused() {

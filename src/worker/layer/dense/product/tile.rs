@@ -5,10 +5,14 @@
 
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::{Kernel, Vector};
+use super::ahead::Ahead;
 use super::pack::Rows;
 
 /// Rows of the tile. Those that remain take a lower one.
 pub const ROWS: usize = 6;
+
+/// Steps between two tests for the end: what counts and compares takes turns from the arithmetic.
+const UNROLLED: usize = 4;
 
 /// What the product is added to.
 #[derive(Clone, Copy)]
@@ -31,6 +35,10 @@ pub struct Multiply<'a, T> {
     /// Columns of the product, which fill the panel but for a part of its last register.
     pub columns: usize,
     pub start: Start<'a, T>,
+    /// Whether the product goes past the caches, if it lies where it can.
+    pub streamed: bool,
+    /// What is fetched meanwhile.
+    pub ahead: &'a mut Ahead<T>,
 }
 
 impl<T: Scalar> Kernel<T> for Multiply<'_, T> {
@@ -40,12 +48,16 @@ impl<T: Scalar> Kernel<T> for Multiply<'_, T> {
     fn run<V: Vector<Element = T>>(mut self) {
         let registers = self.columns.div_ceil(V::LANES);
         self.check(registers * V::LANES);
+        self.streamed &= self.lies_at_registers(V::LANES);
         match registers {
             1 => self.rows::<V, 1>(),
             2 => self.rows::<V, 2>(),
             3 if V::COLUMNS > 2 => self.rows::<V, 3>(),
             4 if V::COLUMNS > 3 => self.rows::<V, 4>(),
             _ => panic!("a panel of {registers} registers"),
+        }
+        if self.streamed {
+            V::fence();
         }
     }
 }
@@ -66,6 +78,12 @@ impl<T: Scalar> Multiply<'_, T> {
         }
     }
 
+    /// Whether each row of the product starts at a multiple of the register's size.
+    fn lies_at_registers(&self, lanes: usize) -> bool {
+        let start = self.to.as_ptr().addr() / size_of::<T>();
+        start.is_multiple_of(lanes) && self.stride.is_multiple_of(lanes)
+    }
+
     #[inline(always)]
     fn rows<V: Vector<Element = T>, const C: usize>(&mut self) {
         let rows = self.left.rows;
@@ -83,27 +101,34 @@ impl<T: Scalar> Multiply<'_, T> {
 
     /// `R` rows from `row` on.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "arrays of a tile are unrolled")]
     fn tile<V: Vector<Element = T>, const R: usize, const C: usize>(&mut self, row: usize) {
+        let factors = Factors {
+            left: self
+                .left
+                .numbers
+                .as_ptr()
+                .wrapping_add(row * self.left.stride),
+            stride: self.left.stride,
+            right: self.panel.as_ptr(),
+        };
+        let depth = self.left.columns;
+        let whole = depth - depth % UNROLLED;
+        let mut ahead = *self.ahead;
         let mut sums = [[V::splat(T::zero()); C]; R];
-        let stride = self.left.stride;
-        for k in 0..self.left.columns {
-            // SAFETY: `check` has seen that the rows from `row` on, of which there are `R`, have
-            // `left.columns` numbers, and that the panel has as many rows of `C` registers.
-            unsafe {
-                let left = self.left.numbers.as_ptr().add(row * stride + k);
-                let right = self.panel.as_ptr().add(k * C * V::LANES);
-                let mut b = [V::splat(T::zero()); C];
-                for j in 0..C {
-                    b[j] = V::load(right.add(j * V::LANES));
-                }
-                for i in 0..R {
-                    let a = V::splat(*left.add(i * stride));
-                    for j in 0..C {
-                        sums[i][j] = a.mul_add(b[j], sums[i][j]);
-                    }
-                }
+        for first in (0..whole).step_by(UNROLLED) {
+            ahead.fetch::<V>();
+            for step in 0..UNROLLED {
+                // SAFETY: `check` has seen that the rows from `row` on, of which there are `R`, have
+                // `depth` numbers, and that the panel has as many rows of `C` registers.
+                sums = unsafe { factors.add_outer(first + step, sums) };
             }
         }
+        for k in whole..depth {
+            // SAFETY: the same.
+            sums = unsafe { factors.add_outer(k, sums) };
+        }
+        *self.ahead = ahead;
         for i in 0..R {
             for j in 0..C {
                 self.store((row + i) * self.stride + j * V::LANES, j, sums[i][j]);
@@ -116,7 +141,7 @@ impl<T: Scalar> Multiply<'_, T> {
     fn store<V: Vector<Element = T>>(&mut self, at: usize, j: usize, sum: V) {
         let count = V::LANES.min(self.columns - j * V::LANES);
         // SAFETY: `check` has seen that the destination, and what is added, have a row of `columns`
-        // numbers here, of which `count` lie in this register.
+        // numbers here, of which `count` lie in this register. Streamed products lie at registers.
         unsafe {
             let to = self.to.as_mut_ptr().add(at);
             let sum = match self.start {
@@ -127,12 +152,53 @@ impl<T: Scalar> Multiply<'_, T> {
                     number.mul_add(V::splat(factor), sum)
                 }
             };
-            if count == V::LANES {
-                sum.store(to);
-            } else {
+            if count < V::LANES {
                 sum.store_first(to, count);
+            } else if self.streamed {
+                sum.stream(to);
+            } else {
+                sum.store(to);
             }
         }
+    }
+}
+
+/// Where a tile reads. Apart from [`Multiply`], so that all of it stays in registers.
+#[derive(Clone, Copy)]
+struct Factors<T> {
+    left: *const T,
+    stride: usize,
+    right: *const T,
+}
+
+impl<T: Scalar> Factors<T> {
+    /// Adds the product of column `k` of the left factor and row `k` of the panel.
+    ///
+    /// # Safety
+    /// `R` rows of more than `k` numbers can be read on the left, and more than `k` rows of `C`
+    /// registers on the right.
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "arrays of a tile are unrolled")]
+    unsafe fn add_outer<V: Vector<Element = T>, const R: usize, const C: usize>(
+        self,
+        k: usize,
+        mut sums: [[V; C]; R],
+    ) -> [[V; C]; R] {
+        // SAFETY: as promised.
+        unsafe {
+            let right = self.right.add(k * C * V::LANES);
+            let mut b = [V::splat(T::zero()); C];
+            for j in 0..C {
+                b[j] = V::load(right.add(j * V::LANES));
+            }
+            for i in 0..R {
+                let a = V::splat(*self.left.add(i * self.stride + k));
+                for j in 0..C {
+                    sums[i][j] = a.mul_add(b[j], sums[i][j]);
+                }
+            }
+        }
+        sums
     }
 }
 

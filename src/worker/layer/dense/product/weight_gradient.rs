@@ -2,6 +2,7 @@
 //! columns of x and multiplies them by one panel of dy after the other.
 
 use super::super::super::scalar::Scalar;
+use super::ahead::Ahead;
 use super::pack::{Pack, Rows, Width, transpose};
 use super::share::{Parted, Split, aligned, share};
 use super::tile::{Multiply, ROWS, Start};
@@ -10,6 +11,9 @@ use super::{Product, Sizes};
 /// Tiles, one above the other, of a task: so many that a panel is read from afar a few times only,
 /// and their rows of xᵀ stay in the second-level cache.
 const TILES: usize = 16;
+
+/// Numbers of a gradient that no cache keeps until it is used.
+const LARGE: usize = 1 << 20;
 
 /// What the gradient of the weights is made of.
 #[derive(Clone, Copy)]
@@ -56,6 +60,13 @@ impl Product {
             // SAFETY: these rows are this task's alone.
             let dw = unsafe { dw.part(numbers.clone()) };
             for panel in width.panels(outputs) {
+                let next = &packed[(panel.end * batch).min(packed.len())..];
+                let mut ahead = Ahead::of(Rows {
+                    numbers: next,
+                    stride: 0,
+                    rows: 1,
+                    columns: next.len().min(width.panel * batch),
+                });
                 self.level.run(Multiply {
                     left: Rows {
                         numbers: transposed,
@@ -72,6 +83,8 @@ impl Product {
                     } else {
                         Start::Scaled(of.decay, &of.weights[numbers.clone()][panel.start..])
                     },
+                    streamed: inputs * outputs >= LARGE,
+                    ahead: &mut ahead,
                 });
             }
         });
