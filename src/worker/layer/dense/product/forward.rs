@@ -10,12 +10,12 @@ use super::tile::{Multiply, Start};
 use super::{Product, Sizes};
 use std::ops::Range;
 
-/// Rows of weights that are packed at a time. With [`PANELS`] these, the part of x that they meet
-/// and the sums fit into a second-level cache of a megabyte.
+/// Rows of weights that are packed at a time. Such a block, the next one, which is fetched meanwhile,
+/// and the part of x that it meets fit into a second-level cache of a megabyte.
 const DEPTH: usize = 256;
 
-/// Panels of a task: so many of them that neighbouring rows of weights are read in long pieces.
-const PANELS: usize = 4;
+/// Most columns of a block, so that rows of weights are read in long pieces.
+const COLUMNS: usize = 256;
 
 /// What a layer is applied to, and its parameters.
 #[derive(Clone, Copy)]
@@ -42,8 +42,7 @@ impl Product {
         assert_eq!(layer.biases.len(), outputs, "biases");
         assert_eq!(y.len(), batch * outputs, "outputs");
         let (width, threads) = (Width::of::<T>(self.level), self.threads());
-        let most = PANELS * width.panel / width.lanes;
-        let columns = Split::new(outputs, width.lanes, most, threads);
+        let columns = Split::new(outputs, width.lanes, COLUMNS / width.lanes, threads);
         let piece = columns.longest() * (DEPTH.min(inputs) + batch);
         let room = aligned(room, piece * threads.min(columns.parts));
         let y = Parted::new(y);
