@@ -98,6 +98,10 @@ impl<V: Vector, const C: usize> Tile<V, C> {
     ///
     /// # Safety
     /// They can be read.
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "iterators are not inlined for sure"
+    )]
     #[inline(always)]
     unsafe fn step<const FROM: usize, const TO: usize>(
         &mut self,
