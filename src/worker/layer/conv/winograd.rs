@@ -1,4 +1,16 @@
-//! Convolutions by Winograd's algorithm (Winograd 1980; Lavin, Gray 2016).
+//! Convolution and weight gradient with few multiplications (Winograd 1980; Lavin, Gray 2016).
+//!
+//! Images are cut into tiles that give 4 · 4 results each. Tiles and filters are seen as polynomials
+//! in two variables and taken at `N · N` points ([`transform`]), where a convolution is a product of
+//! numbers, so that one small matrix product for each point does the work of `k²` for each result:
+//! with `N = k + 3` it needs `16 k² / N²` times fewer multiplications, 4 times for `k = 3` and 6.25
+//! times for `k = 5`. The weight gradient is summed up at the points, over all images.
+//!
+//! The price is rounding: in f32 the relative L2 error is about 3 · 10⁻⁶ for `k = 5` and 10⁻⁶ for
+//! `k = 3`, for results and weight gradients, with 64 channels and 128 images.
+
+// Kernels index several arrays at once, by constants once their loops are unrolled.
+#![allow(clippy::needless_range_loop)]
 
 mod filters;
 mod passes;
@@ -21,19 +33,21 @@ use transform::{Weights, WeightsTransposed};
 const OUTPUTS: usize = 4;
 /// Rows of numbers are padded to a multiple of as many: the most that a register has.
 const LINE: usize = 16;
+/// Tiles that are computed at a time. Their values at all points stay in the second-level cache
+/// beside the filters, with 64 channels and filters; a multiple of the rows of a [`product`]'s tile.
+const TILES: usize = 18;
 
-/// One convolution.
-#[derive(Clone, Debug)]
+/// One convolution with a kernel of 3 or 5 rows.
+#[derive(Clone, Copy, Debug)]
 pub struct Winograd {
     geometry: Geometry,
     filters: usize,
     level: Level,
-    /// Tiles that are computed at a time.
-    pub tiles: usize,
 }
 
 impl Winograd {
-    /// None where the algorithm would not be worth it.
+    /// None for other kernels, and where transforms would cost more than they save: with few
+    /// channels or filters, or tiles that are mostly outside of the image.
     pub fn new(geometry: Geometry, filters: usize, level: Level) -> Option<Self> {
         let kernel = geometry.kernel;
         if !geometry.is_valid() || !matches!(kernel, 3 | 5) {
@@ -43,41 +57,44 @@ impl Winograd {
             geometry,
             filters,
             level,
-            tiles: 18,
         };
         let [images, _] = plan.planes();
-        let direct = geometry.pixels() * kernel * kernel;
-        let worth =
-            geometry.channels.min(filters) >= 8 && 2 * images.tiles * plan.points() <= direct;
-        worth.then_some(plan)
+        let fewer = geometry.pixels() * kernel * kernel >= 2 * images.tiles * plan.points();
+        (fewer && geometry.channels.min(filters) >= 8).then_some(plan)
     }
 
+    /// Images and results as tiles.
     fn planes(&self) -> [Plane; 2] {
         Plane::pair(self.geometry, self.filters)
     }
 
+    /// All points: `N · N`.
     fn points(&self) -> usize {
         (self.geometry.kernel + OUTPUTS - 1).pow(2)
     }
 
+    /// Numbers of a row of filters at one point.
     fn padded_filters(&self) -> usize {
         self.filters.next_multiple_of(LINE)
     }
 
-    fn check<T>(&self, images: &[T], results: &[T], sums: &[T]) {
+    /// Numbers of the filters, or of their gradient, at all points.
+    fn numbers(&self) -> usize {
+        self.points() * self.geometry.channels * self.padded_filters()
+    }
+
+    /// Panics where the lengths are not those of as many images and results.
+    fn check<T>(&self, images: &[T], results: &[T], filters: &[T]) {
         let count = images.len() / self.geometry.image();
         assert_eq!(images.len(), count * self.geometry.image());
         assert_eq!(results.len(), count * self.geometry.pixels() * self.filters);
-        assert_eq!(
-            sums.len(),
-            self.points() * self.geometry.channels * self.padded_filters()
-        );
+        assert_eq!(filters.len(), self.numbers());
     }
 }
 
 impl<T: Scalar> Algorithm<T> for Winograd {
     fn prepare(&self, weights: &[T], prepared: &mut Vec<T>) {
-        prepared.resize(Algorithm::<T>::sums(self), T::zero());
+        prepared.resize(self.numbers(), T::zero());
         let squares = Squares {
             from: weights,
             from_width: self.filters,
@@ -92,7 +109,7 @@ impl<T: Scalar> Algorithm<T> for Winograd {
 
     fn block(&self) -> usize {
         let [images, _] = self.planes();
-        self.tiles.div_ceil(images.tiles)
+        TILES.div_ceil(images.tiles)
     }
 
     fn convolve(&self, images: &[T], prepared: &[T], out: &mut [T], room: &mut Vec<T>) {
@@ -107,7 +124,7 @@ impl<T: Scalar> Algorithm<T> for Winograd {
     }
 
     fn sums(&self) -> usize {
-        self.points() * self.geometry.channels * self.padded_filters()
+        self.numbers()
     }
 
     fn correlate(&self, images: &[T], gradients: &[T], sums: &mut [T], room: &mut Vec<T>) {
@@ -134,3 +151,6 @@ impl<T: Scalar> Algorithm<T> for Winograd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use super::super::super::simd::{Kernel, Vector};
 use super::Winograd;
 use super::points::Points;
 use super::tiling::Square;
-use super::transform::{Map, transform};
+use super::transform::{Map, middle, transform};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
@@ -76,6 +76,7 @@ where
     #[inline(always)]
     fn run<V: Vector<Element = T>>(mut self) {
         let points = Points::<V, N>::new();
+        let mut between = middle();
         for channel in 0..self.to[0].len() / self.to_width {
             let row = (self.first + channel) * self.from_width;
             let from = Square::<T, I>::spaced(
@@ -90,7 +91,7 @@ where
                 }
             }
             // SAFETY: `map` has checked that `from` has all rows; those of `to` are slices.
-            unsafe { transform::<L, V, N, I, O>(&points, &from, &to) };
+            unsafe { transform::<L, V, N, I, O>(&points, &from, &to, &mut between) };
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The convolution of some images, and its weight gradient, a few tiles at a time.
+//! The convolution of some images, and their part of the weight gradient, a few tiles at a time.
 
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::{Kernel, Vector};
 use super::points::Points;
 use super::product::Product;
 use super::transform::{Evaluate, EvaluateTransposed, InterpolateTransposed};
-use super::values::{Values, parts_of};
-use super::{OUTPUTS, Winograd};
+use super::values::Values;
+use super::{OUTPUTS, TILES, Winograd};
 
 /// Overwrites `out` with the convolution of `images`.
 pub struct Convolve<'a, T> {
@@ -33,35 +33,23 @@ impl<T: Scalar> Kernel<T> for Convolve<'_, T> {
 impl<T: Scalar> Convolve<'_, T> {
     #[inline(always)]
     fn tiles<V: Vector<Element = T>, const N: usize>(self) {
-        let Winograd {
-            geometry,
-            filters,
-            tiles,
-            ..
-        } = *self.plan;
         let [images, results] = self.plan.planes();
         let points = Points::<V, N>::new();
-        let [values, products] = parts_of(
-            self.room,
-            [geometry.channels, filters].map(|width| Values::<T, N>::room(tiles, width)),
-        );
-        let mut values = Values::<T, N>::new(values, tiles, geometry.channels);
-        let mut products = Values::<T, N>::new(products, tiles, filters);
-        let all = self.out.len() / results.numbers() * results.tiles;
-        for first in (0..all).step_by(tiles) {
-            let some = first..all.min(first + tiles);
+        let [mut values, mut products] = Values::<T, N>::pair(self.room, [images, results]);
+        let (channels, width) = (images.channels, products.width);
+        let all = images.tiles_of(self.images);
+        for first in (0..all).step_by(TILES) {
+            let some = first..all.min(first + TILES);
             values.read::<V, InterpolateTransposed, N>(&points, images, self.images, some.clone());
-            let width = products.width;
-            let matrices = self.prepared.chunks_exact(geometry.channels * width);
-            for (point, matrix) in matrices.enumerate() {
+            for point in 0..N * N {
                 let product = Product {
                     a: values.at(point),
                     a_strides: [values.width, 1],
-                    b: matrix,
-                    rows: some.len(),
-                    depth: geometry.channels,
-                    width,
+                    b: &self.prepared[point * channels * width..][..channels * width],
                     c: products.at_mut(point),
+                    rows: some.len(),
+                    depth: channels,
+                    width,
                 };
                 product.run::<V, false>();
             }
@@ -70,7 +58,7 @@ impl<T: Scalar> Convolve<'_, T> {
     }
 }
 
-/// Adds to `sums` the products of the values of `images` and `gradients`, summed over tiles.
+/// Adds to `sums` the products of the values of `images` and of `gradients`, summed over tiles.
 pub struct Correlate<'a, T> {
     pub plan: &'a Winograd,
     pub images: &'a [T],
@@ -95,37 +83,24 @@ impl<T: Scalar> Kernel<T> for Correlate<'_, T> {
 impl<T: Scalar> Correlate<'_, T> {
     #[inline(always)]
     fn tiles<V: Vector<Element = T>, const N: usize>(self) {
-        let Winograd {
-            geometry,
-            filters,
-            tiles,
-            ..
-        } = *self.plan;
         let [images, results] = self.plan.planes();
         let points = Points::<V, N>::new();
-        let [values, gradients] = parts_of(
-            self.room,
-            [geometry.channels, filters].map(|width| Values::<T, N>::room(tiles, width)),
-        );
-        let mut values = Values::<T, N>::new(values, tiles, geometry.channels);
-        let mut gradients = Values::<T, N>::new(gradients, tiles, filters);
-        let all = self.gradients.len() / results.numbers() * results.tiles;
-        for first in (0..all).step_by(tiles) {
-            let some = first..all.min(first + tiles);
+        let [mut values, mut gradients] = Values::<T, N>::pair(self.room, [images, results]);
+        let (channels, width) = (images.channels, gradients.width);
+        let all = images.tiles_of(self.images);
+        for first in (0..all).step_by(TILES) {
+            let some = first..all.min(first + TILES);
             values.read::<V, InterpolateTransposed, N>(&points, images, self.images, some.clone());
             gradients.read::<V, Evaluate, OUTPUTS>(&points, results, self.gradients, some.clone());
-            let matrices = self
-                .sums
-                .chunks_exact_mut(geometry.channels * gradients.width);
-            for (point, matrix) in matrices.enumerate() {
+            for point in 0..N * N {
                 let product = Product {
                     a: values.at(point),
                     a_strides: [1, values.width],
-                    rows: geometry.channels,
-                    depth: some.len(),
-                    width: gradients.width,
                     b: gradients.at(point),
-                    c: matrix,
+                    c: &mut self.sums[point * channels * width..][..channels * width],
+                    rows: channels,
+                    depth: some.len(),
+                    width,
                 };
                 product.run::<V, true>();
             }

@@ -6,6 +6,7 @@
 
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::Vector;
+use std::array::from_fn;
 
 /// The most pairs of points.
 const PAIRS: usize = 3;
@@ -20,57 +21,89 @@ const fn pairs<const N: usize>() -> &'static [f64] {
     }
 }
 
-/// Registers with the numbers that transforms multiply by.
-pub struct Points<V, const N: usize> {
-    /// The points in their order: zero, `a₀, −a₀, a₁, …`, and a number of no use for infinity.
-    pub at: [V; N],
+/// The numbers that transforms multiply by, as f64 or as registers.
+pub struct Points<X, const N: usize> {
+    /// The points in their order: zero, `a₀, −a₀, a₁, …`, and a zero that stands for infinity.
+    pub at: [X; N],
     /// Of each pair: `a²`.
-    pub square: [V; PAIRS],
+    pub square: [X; PAIRS],
     /// Of each pair: `aⁿ`.
-    pub powers: [[V; N]; PAIRS],
+    pub powers: [[X; N]; PAIRS],
     /// The coefficients of `Π (z − a²)` over all pairs.
-    pub product: [V; PAIRS + 1],
+    pub product: [X; PAIRS + 1],
     /// Of each pair: the coefficients of that product without the pair's factor.
-    pub others: [[V; PAIRS]; PAIRS],
+    pub others: [[X; PAIRS + 1]; PAIRS],
     /// Of each point: `1 / Π (point − other)` over all other points but infinity.
-    pub scale: [V; N],
+    pub scale: [X; N],
 }
 
-impl<T: Scalar, V: Vector<Element = T>, const N: usize> Points<V, N> {
+impl<X: Copy, const N: usize> Points<X, N> {
     pub const PAIRS: usize = pairs::<N>().len();
 
     #[inline(always)]
-    pub fn new() -> Self {
+    fn filled(x: X) -> Self {
+        Self {
+            at: [x; N],
+            square: [x; PAIRS],
+            powers: [[x; N]; PAIRS],
+            product: [x; PAIRS + 1],
+            others: [[x; PAIRS + 1]; PAIRS],
+            scale: [x; N],
+        }
+    }
+}
+
+impl<const N: usize> Points<f64, N> {
+    fn exact() -> Self {
         let pairs = pairs::<N>();
-        let of = |x: f64| V::splat(T::from_f64(x));
-        let mut points = [0.0; N];
+        let mut all = Self::filled(0.0);
+        all.product = product_without(pairs, None);
         for (pair, a) in pairs.iter().enumerate() {
-            points[2 * pair + 1] = *a;
-            points[2 * pair + 2] = -a;
+            all.at[2 * pair + 1] = *a;
+            all.at[2 * pair + 2] = -a;
+            all.square[pair] = a * a;
+            all.powers[pair] = from_fn(|power| a.powi(power as i32));
+            all.others[pair] = product_without(pairs, Some(pair));
         }
-        let mut all = Self {
-            at: points.map(of),
-            square: [of(0.0); PAIRS],
-            powers: [[of(0.0); N]; PAIRS],
-            product: product_without(pairs, None).map(of),
-            others: [[of(0.0); PAIRS]; PAIRS],
-            scale: [of(1.0); N],
-        };
-        for (pair, a) in pairs.iter().enumerate() {
-            all.square[pair] = of(a * a);
-            let others = product_without(pairs, Some(pair));
-            all.others[pair].copy_from_slice(&others.map(of)[..PAIRS]);
-            for power in 0..N {
-                all.powers[pair][power] = of(a.powi(power as i32));
-            }
-        }
-        let finite = &points[..N - 1];
+        let finite = &all.at[..N - 1];
         for (i, point) in finite.iter().enumerate() {
             let others = finite.iter().enumerate().filter(|(j, _)| *j != i);
-            all.scale[i] = of(1.0 / others.map(|(_, other)| point - other).product::<f64>());
+            all.scale[i] = 1.0 / others.map(|(_, other)| point - other).product::<f64>();
+        }
+        all.scale[N - 1] = 1.0;
+        all
+    }
+}
+
+impl<V: Vector, const N: usize> Points<V, N> {
+    /// Each number in all lanes of a register.
+    #[inline(always)]
+    pub fn new() -> Self {
+        let exact = Points::<f64, N>::exact();
+        let mut all = Self::filled(splat(0.0));
+        for i in 0..N {
+            all.at[i] = splat(exact.at[i]);
+            all.scale[i] = splat(exact.scale[i]);
+        }
+        for k in 0..=PAIRS {
+            all.product[k] = splat(exact.product[k]);
+        }
+        for pair in 0..PAIRS {
+            all.square[pair] = splat(exact.square[pair]);
+            for i in 0..N {
+                all.powers[pair][i] = splat(exact.powers[pair][i]);
+            }
+            for k in 0..=PAIRS {
+                all.others[pair][k] = splat(exact.others[pair][k]);
+            }
         }
         all
     }
+}
+
+#[inline(always)]
+fn splat<T: Scalar, V: Vector<Element = T>>(x: f64) -> V {
+    V::splat(T::from_f64(x))
 }
 
 /// The coefficients, from that of `z⁰` on, of `Π (z − a²)` over all pairs but one.

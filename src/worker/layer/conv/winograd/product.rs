@@ -3,6 +3,12 @@
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::Vector;
 
+/// Steps that are summed up in registers before they are added to `c`: the rounding errors of a long
+/// sum grow with the number of its terms.
+const STEPS: usize = 32;
+/// Rows of a tile.
+const ROWS: usize = 6;
+
 /// `c = a · b`, or `c += a · b`. Rows of `b` and `c` are whole registers.
 pub struct Product<'a, T> {
     /// `(rows, depth)`.
@@ -27,36 +33,29 @@ impl<T: Scalar> Product<'_, T> {
         assert!(last < self.a.len());
         assert!(self.depth * self.width <= self.b.len());
         assert!(self.rows * self.width <= self.c.len());
-        let mut tiles = Tiles {
-            a: self.a.as_ptr(),
-            a_strides: self.a_strides,
-            b: self.b.as_ptr(),
-            c: self.c.as_mut_ptr(),
-            rows: self.rows,
-            depth: self.depth,
-            width: self.width,
-        };
-        let mut columns = self.width / V::LANES;
-        // SAFETY: the lengths are checked, and `columns` registers are left in each row.
-        unsafe {
-            if V::COLUMNS >= 4 {
-                while columns >= 4 {
-                    tiles.down::<V, ADD, 4>();
-                    columns -= 4;
+        for first in (0..self.depth).step_by(STEPS) {
+            let tiles = Tiles {
+                a: self.a[first * self.a_strides[1]..].as_ptr(),
+                a_strides: self.a_strides,
+                b: self.b[first * self.width..].as_ptr(),
+                c: self.c.as_mut_ptr(),
+                rows: self.rows,
+                depth: STEPS.min(self.depth - first),
+                width: self.width,
+            };
+            // SAFETY: the lengths are checked above.
+            unsafe {
+                if ADD || first > 0 {
+                    tiles.across::<V, true>();
+                } else {
+                    tiles.across::<V, false>();
                 }
-            }
-            while columns >= 2 {
-                tiles.down::<V, ADD, 2>();
-                columns -= 2;
-            }
-            if columns > 0 {
-                tiles.down::<V, ADD, 1>();
             }
         }
     }
 }
 
-/// The columns of a product that are still to be computed.
+/// Some steps of a product, and the columns that are still to be computed.
 struct Tiles<T> {
     a: *const T,
     a_strides: [usize; 2],
@@ -68,14 +67,37 @@ struct Tiles<T> {
 }
 
 impl<T: Scalar> Tiles<T> {
+    /// # Safety
+    /// All matrices are as long as the sizes say.
+    #[inline(always)]
+    unsafe fn across<V: Vector<Element = T>, const ADD: bool>(mut self) {
+        let mut columns = self.width / V::LANES;
+        // SAFETY: the caller's; `columns` registers are left in each row.
+        unsafe {
+            if V::COLUMNS >= 4 {
+                while columns >= 4 {
+                    self.down::<V, ADD, 4>();
+                    columns -= 4;
+                }
+            }
+            while columns >= 2 {
+                self.down::<V, ADD, 2>();
+                columns -= 2;
+            }
+            if columns > 0 {
+                self.down::<V, ADD, 1>();
+            }
+        }
+    }
+
     /// Computes the first `C` registers of all rows and leaves the others.
     ///
     /// # Safety
-    /// All matrices are as long as the sizes say, and rows have `C` more registers.
+    /// As [`across`](Self::across), and rows have `C` more registers.
     #[inline(always)]
     unsafe fn down<V: Vector<Element = T>, const ADD: bool, const C: usize>(&mut self) {
         // Tiles of nearly the same height: one of a single row would wait for its own sums.
-        let tiles = self.rows.div_ceil(6);
+        let tiles = self.rows.div_ceil(ROWS);
         for tile in 0..tiles {
             let row = tile * self.rows / tiles;
             // SAFETY: the caller's; the rows are below `self.rows`.
@@ -106,14 +128,6 @@ impl<T: Scalar> Tiles<T> {
         let mut sums = [[V::splat(T::zero()); C]; R];
         // SAFETY: the caller's, for every access: rows are below `row + R`, steps below `depth`.
         unsafe {
-            let c = self.c.add(row * self.width);
-            if ADD {
-                for r in 0..R {
-                    for j in 0..C {
-                        sums[r][j] = V::load(c.add(r * self.width + j * V::LANES));
-                    }
-                }
-            }
             let mut a = self.a.add(row * self.a_strides[0]);
             let mut b = self.b;
             for _ in 0..self.depth {
@@ -132,7 +146,14 @@ impl<T: Scalar> Tiles<T> {
             }
             for r in 0..R {
                 for j in 0..C {
-                    sums[r][j].store(c.add(r * self.width + j * V::LANES));
+                    let c = self.c.add((row + r) * self.width + j * V::LANES);
+                    // Added last: the sums of many calls are rounded once a call, not once a step.
+                    let sum = if ADD {
+                        V::load(c).add(sums[r][j])
+                    } else {
+                        sums[r][j]
+                    };
+                    sum.store(c);
                 }
             }
         }

@@ -30,6 +30,7 @@ impl<T, const S: usize> Square<T, S> {
 pub struct Plane {
     height: usize,
     width: usize,
+    /// Numbers of a pixel.
     pub channels: usize,
     /// Rows and columns that the first tile begins before the image.
     before: usize,
@@ -63,8 +64,13 @@ impl Plane {
     }
 
     /// Numbers of an image.
-    pub fn numbers(self) -> usize {
+    fn numbers(self) -> usize {
         self.height * self.width * self.channels
+    }
+
+    /// Tiles of all images.
+    pub fn tiles_of<T>(self, images: &[T]) -> usize {
+        images.len() / self.numbers() * self.tiles
     }
 
     /// The pixels of a tile; `outside` for those that the image does not have.

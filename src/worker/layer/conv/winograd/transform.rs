@@ -16,6 +16,7 @@ use super::super::super::scalar::Scalar;
 use super::super::super::simd::Vector;
 use super::points::Points;
 use super::tiling::Square;
+use std::ops::Range;
 
 /// A linear map of `I` numbers to `O` numbers, in every lane; one of the two is the number `N` of
 /// points.
@@ -133,6 +134,18 @@ fn scaled<V: Vector, const N: usize>(points: &Points<V, N>, mut x: [V; N]) -> [V
     x
 }
 
+/// Registers of each row of numbers that are mapped together: pages of memory are visited once for
+/// all of them.
+const GROUP: usize = 4;
+
+/// Room for a square whose columns are mapped and whose rows are not.
+pub type Middle<V, const I: usize, const O: usize> = [[[V; I]; GROUP]; O];
+
+#[inline(always)]
+pub fn middle<V: Vector, const I: usize, const O: usize>() -> Middle<V, I, O> {
+    [[[V::splat(V::Element::from_byte(0)); I]; GROUP]; O]
+}
+
 /// Maps the columns and then the rows of a square, for every number of its rows of numbers. Where
 /// `to` has longer rows than `from`, they are filled up with zeros.
 ///
@@ -143,56 +156,63 @@ pub unsafe fn transform<L, V, const N: usize, const I: usize, const O: usize>(
     points: &Points<V, N>,
     from: &Square<V::Element, I>,
     to: &Square<V::Element, O>,
+    middle: &mut Middle<V, I, O>,
 ) where
     L: Map<N, I, O>,
     V: Vector,
 {
-    let mut middle = [[V::splat(V::Element::from_byte(0)); I]; O];
     let whole = from.width.min(to.width) / V::LANES;
-    for index in 0..from.width.max(to.width).div_ceil(V::LANES) {
-        let at = index * V::LANES;
-        // SAFETY: the caller's; `at` plus a register is within the rows where they are whole.
+    let all = from.width.max(to.width).div_ceil(V::LANES);
+    let mut first = 0;
+    while first < all {
+        // SAFETY: the caller's; registers below `whole` are within the rows of numbers.
         unsafe {
-            if index < whole {
-                columns::<L, V, true, N, I, O>(points, from, at, &mut middle);
-                rows::<L, V, true, N, I, O>(points, &middle, to, at);
+            if first < whole {
+                let some = first..whole.min(first + GROUP);
+                first = some.end;
+                columns::<L, V, true, N, I, O>(points, from, some.clone(), middle);
+                rows::<L, V, true, N, I, O>(points, middle, to, some);
             } else {
-                columns::<L, V, false, N, I, O>(points, from, at, &mut middle);
-                rows::<L, V, false, N, I, O>(points, &middle, to, at);
+                let some = first..all.min(first + GROUP);
+                first = some.end;
+                columns::<L, V, false, N, I, O>(points, from, some.clone(), middle);
+                rows::<L, V, false, N, I, O>(points, middle, to, some);
             }
         }
     }
 }
 
 /// # Safety
-/// As [`transform`]; if `WHOLE`, rows have a register of numbers from `at` on.
+/// As [`transform`]; if `WHOLE`, rows have all numbers of `registers`.
 #[inline(always)]
 unsafe fn columns<L, V, const WHOLE: bool, const N: usize, const I: usize, const O: usize>(
     points: &Points<V, N>,
     from: &Square<V::Element, I>,
-    at: usize,
-    middle: &mut [[V; I]; O],
+    registers: Range<usize>,
+    middle: &mut Middle<V, I, O>,
 ) where
     L: Map<N, I, O>,
     V: Vector,
 {
-    let lanes = from.width.saturating_sub(at).min(V::LANES);
     for j in 0..I {
-        let mut x = [V::splat(V::Element::from_byte(0)); I];
-        for i in 0..I {
-            let row = from.rows[i][j].wrapping_add(at);
-            // SAFETY: `lanes` numbers are left in the row, all of a register's if it is whole.
-            x[i] = unsafe {
-                if WHOLE {
-                    V::load(row)
-                } else {
-                    V::load_first(row, lanes)
-                }
-            };
-        }
-        let y = L::line(points, x);
-        for i in 0..O {
-            middle[i][j] = y[i];
+        for register in registers.clone() {
+            let at = register * V::LANES;
+            let mut x = [V::splat(V::Element::from_byte(0)); I];
+            for i in 0..I {
+                let row = from.rows[i][j].wrapping_add(at);
+                // SAFETY: at least as many numbers are left in the row.
+                x[i] = unsafe {
+                    if WHOLE {
+                        V::load(row)
+                    } else {
+                        V::load_first(row, from.width.saturating_sub(at).min(V::LANES))
+                    }
+                };
+            }
+            let y = L::line(points, x);
+            for i in 0..O {
+                middle[i][register - registers.start][j] = y[i];
+            }
         }
     }
 }
@@ -202,24 +222,26 @@ unsafe fn columns<L, V, const WHOLE: bool, const N: usize, const I: usize, const
 #[inline(always)]
 unsafe fn rows<L, V, const WHOLE: bool, const N: usize, const I: usize, const O: usize>(
     points: &Points<V, N>,
-    middle: &[[V; I]; O],
+    middle: &Middle<V, I, O>,
     to: &Square<V::Element, O>,
-    at: usize,
+    registers: Range<usize>,
 ) where
     L: Map<N, I, O>,
     V: Vector,
 {
-    let lanes = to.width.saturating_sub(at).min(V::LANES);
     for i in 0..O {
-        let y = L::line(points, middle[i]);
-        for j in 0..O {
-            let row = to.rows[i][j].wrapping_add(at);
-            // SAFETY: `lanes` numbers are left in the row, all of a register's if it is whole.
-            unsafe {
-                if WHOLE {
-                    y[j].store(row);
-                } else {
-                    y[j].store_first(row, lanes);
+        for register in registers.clone() {
+            let at = register * V::LANES;
+            let y = L::line(points, middle[i][register - registers.start]);
+            for j in 0..O {
+                let row = to.rows[i][j].wrapping_add(at);
+                // SAFETY: at least as many numbers are left in the row.
+                unsafe {
+                    if WHOLE {
+                        y[j].store(row);
+                    } else {
+                        y[j].store_first(row, to.width.saturating_sub(at).min(V::LANES));
+                    }
                 }
             }
         }

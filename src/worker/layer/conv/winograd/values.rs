@@ -2,10 +2,10 @@
 
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::Vector;
-use super::LINE;
 use super::points::Points;
 use super::tiling::{Plane, Square};
-use super::transform::{Map, transform};
+use super::transform::{Map, middle, transform};
+use super::{LINE, TILES};
 use std::ops::Range;
 
 /// Room for the values of some tiles with `N · N` points.
@@ -21,29 +21,33 @@ pub struct Values<'a, T, const N: usize> {
 }
 
 impl<'a, T: Scalar, const N: usize> Values<'a, T, N> {
-    /// Numbers of the room for `tiles` tiles with `channels` numbers a pixel.
-    pub fn room(tiles: usize, channels: usize) -> usize {
-        let width = channels.next_multiple_of(LINE);
-        N * N * Self::stride(tiles, width) + width
-    }
-
-    fn stride(tiles: usize, width: usize) -> usize {
-        (tiles * width / LINE | 1) * LINE
-    }
-
-    /// Takes the room for as many tiles.
-    #[inline(always)]
-    pub fn new(room: &'a mut [T], tiles: usize, channels: usize) -> Self {
-        assert_eq!(room.len(), Self::room(tiles, channels));
-        let width = channels.next_multiple_of(LINE);
-        let stride = Self::stride(tiles, width);
-        let (numbers, outside) = room.split_at_mut(N * N * stride);
-        Self {
-            numbers,
-            outside,
-            width,
-            stride,
+    /// Room for the values of [`TILES`] tiles of two planes, in `room`, which grows at need.
+    pub fn pair(room: &'a mut Vec<T>, planes: [Plane; 2]) -> [Self; 2] {
+        let sizes = planes.map(|plane| {
+            let width = plane.channels.next_multiple_of(LINE);
+            (width, ((TILES * width / LINE) | 1) * LINE)
+        });
+        let all: usize = sizes
+            .iter()
+            .map(|(width, stride)| N * N * stride + width)
+            .sum();
+        if room.len() < all + LINE {
+            room.resize(all + LINE, T::zero());
         }
+        // Whole lines of memory are written faster.
+        let first = room.as_ptr().align_offset(64).min(LINE);
+        let mut rest = &mut room[first..];
+        sizes.map(|(width, stride)| {
+            let (numbers, behind) = std::mem::take(&mut rest).split_at_mut(N * N * stride);
+            let (outside, behind) = behind.split_at_mut(width);
+            rest = behind;
+            Self {
+                numbers,
+                outside,
+                width,
+                stride,
+            }
+        })
     }
 
     /// The values of all tiles at one point.
@@ -69,12 +73,13 @@ impl<'a, T: Scalar, const N: usize> Values<'a, T, N> {
     ) {
         self.check(plane, images, &tiles);
         self.outside.fill(T::zero());
+        let mut between = middle();
         for (at, tile) in tiles.enumerate() {
             let outside = self.outside.as_mut_ptr();
             let from = plane.square::<T, S>(images.as_ptr().cast_mut(), tile, outside);
             let to = self.square(at);
             // SAFETY: `check` has seen that both have the tiles; `from` is only read.
-            unsafe { transform::<L, V, N, S, N>(points, &from, &to) };
+            unsafe { transform::<L, V, N, S, N>(points, &from, &to, &mut between) };
         }
     }
 
@@ -88,12 +93,13 @@ impl<'a, T: Scalar, const N: usize> Values<'a, T, N> {
         tiles: Range<usize>,
     ) {
         self.check(plane, images, &tiles);
+        let mut between = middle();
         for (at, tile) in tiles.enumerate() {
             let outside = self.outside.as_mut_ptr();
             let to = plane.square::<T, S>(images.as_mut_ptr(), tile, outside);
             let from = self.square(at);
             // SAFETY: as in `read`.
-            unsafe { transform::<L, V, N, N, S>(points, &from, &to) };
+            unsafe { transform::<L, V, N, N, S>(points, &from, &to, &mut between) };
         }
     }
 
@@ -106,23 +112,7 @@ impl<'a, T: Scalar, const N: usize> Values<'a, T, N> {
 
     fn check(&self, plane: Plane, images: &[T], tiles: &Range<usize>) {
         assert!(tiles.len() * self.width <= self.stride);
-        assert!(tiles.end <= images.len() / plane.numbers() * plane.tiles);
+        assert!(tiles.end <= plane.tiles_of(images));
         assert!(plane.channels <= self.width);
     }
-}
-
-/// Parts of `room`, which grows at need, at the beginning of a line each.
-pub fn parts_of<const P: usize, T: Scalar>(room: &mut Vec<T>, sizes: [usize; P]) -> [&mut [T]; P] {
-    let sizes = sizes.map(|size| size.next_multiple_of(LINE));
-    let needed = sizes.iter().sum::<usize>() + LINE;
-    if room.len() < needed {
-        room.resize(needed, T::zero());
-    }
-    let first = room.as_ptr().align_offset(64).min(LINE);
-    let mut rest = &mut room[first..];
-    sizes.map(|size| {
-        let (part, behind) = std::mem::take(&mut rest).split_at_mut(size);
-        rest = behind;
-        part
-    })
 }
