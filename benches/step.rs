@@ -18,9 +18,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::str::FromStr;
 use std::time::Instant;
+use strum::VariantArray;
 use xrun::protocol::{DeviceJob, Job, VERSION};
 use xrun::spec::settings::Settings;
-use xrun::terms::{Convolution, InputSource, ModelName, Topology};
+use xrun::terms::{Convolution, InputSource, ModelName, Phase, Topology};
 use xrun::worker::replica::{self, Outcome};
 
 #[global_allocator]
@@ -50,6 +51,7 @@ fn main() -> Result<()> {
         "replicas": job.devices.len(),
         "convolution": in_words(&outcomes[0].convolutions),
         "seconds": seconds,
+        "phase_seconds": phases(&outcomes[0]),
         "peak_memory_bytes": xrun::worker::resources::peak_memory_bytes(),
     });
     if options.check {
@@ -142,6 +144,18 @@ fn run(job: &Job) -> Result<Vec<Outcome>> {
         });
         outcomes.collect()
     })
+}
+
+/// Mean seconds of a step in each phase that took any.
+fn phases(outcome: &Outcome) -> serde_json::Map<String, serde_json::Value> {
+    let windows = &outcome.windows;
+    let steps: u64 = windows.iter().map(|window| window.steps).sum();
+    let sum = |phase: Phase| -> f64 { windows.iter().map(|w| w.phases[phase as usize]).sum() };
+    Phase::VARIANTS
+        .iter()
+        .filter(|phase| sum(**phase) > 0.0)
+        .map(|phase| (phase.to_string(), json!(sum(*phase) / steps as f64)))
+        .collect()
 }
 
 fn in_words(algorithms: &[Convolution]) -> String {

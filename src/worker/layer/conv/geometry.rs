@@ -12,6 +12,7 @@ pub struct Geometry {
     pub padding: usize,
 }
 
+// Kernels ask for sizes while their sums are in registers, which a call would spill.
 impl Geometry {
     /// Whether at least one output pixel is left, and no patch is all padding.
     pub fn is_valid(self) -> bool {
@@ -19,25 +20,30 @@ impl Geometry {
         self.kernel > 0 && self.kernel <= size && self.padding < self.kernel
     }
 
+    #[inline]
     pub fn out_height(self) -> usize {
         self.height + 2 * self.padding + 1 - self.kernel
     }
 
+    #[inline]
     pub fn out_width(self) -> usize {
         self.width + 2 * self.padding + 1 - self.kernel
     }
 
     /// Numbers of one image.
+    #[inline]
     pub fn image(self) -> usize {
         self.height * self.width * self.channels
     }
 
     /// Output pixels of one image.
+    #[inline]
     pub fn pixels(self) -> usize {
         self.out_height() * self.out_width()
     }
 
     /// Numbers of one patch: what one output pixel sees.
+    #[inline]
     pub fn patch(self) -> usize {
         self.kernel * self.kernel * self.channels
     }
