@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use xrun::worker::input::cifar10_file::Records;
 use xrun::worker::input::distort::LENGTH;
-use xrun::worker::input::examples::{Example, Examples, Share, Shared};
+use xrun::worker::input::examples::{Example, Examples, Share, SharedExamples};
 use xrun::worker::input::generated;
 use xrun::worker::input::pipeline::{HostBatch, Pipeline, Shape};
 
@@ -92,7 +92,7 @@ fn pipeline(asked: &Asked) -> Result<()> {
         stride: 1,
     };
     let examples = examples()?;
-    let pipeline = Pipeline::new(shape, Shared { examples, share })?;
+    let pipeline = Pipeline::new(shape, SharedExamples { examples, share })?;
     pipeline.prefill()?;
     let window = Duration::from_secs_f64(asked.seconds);
     let rates = (0..asked.windows)
@@ -112,7 +112,7 @@ fn pin(cores: &[usize]) -> Result<()> {
 }
 
 /// Examples per second of batches taken for as long as `window`.
-fn rate(pipeline: &Pipeline<Shared>, window: Duration) -> Result<f64> {
+fn rate(pipeline: &Pipeline<SharedExamples>, window: Duration) -> Result<f64> {
     let start = Instant::now();
     let mut taken = 0;
     while start.elapsed() < window {

@@ -73,12 +73,15 @@ impl Examples {
 }
 
 /// The examples of one share, as what a pipeline is fed from.
-pub struct Shared {
+///
+/// Records and the examples of a shuffle buffer lie anywhere in tens of megabytes, so each is fetched
+/// while the one before it is worked on.
+pub struct SharedExamples {
     pub examples: Examples,
     pub share: Share,
 }
 
-impl Source for Shared {
+impl Source for SharedExamples {
     type Example = Example;
 
     fn make(&self, first: u64, examples: &mut [Box<Example>]) {
