@@ -141,6 +141,7 @@ mod tests {
     }
 
     /// Each example is its number.
+    #[expect(clippy::vec_box, reason = "cells are boxes for any example")]
     fn write(first: u64, count: usize, cells: &mut Vec<Box<u64>>) {
         cells.resize_with(count, Box::default);
         cells
