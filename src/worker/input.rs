@@ -15,6 +15,7 @@ pub mod random;
 mod host;
 mod normal;
 mod on_device;
+mod prefetch;
 mod resident;
 
 use super::clock::StepClock;

@@ -2,7 +2,9 @@
 //! which is a record with a distortion of its own. Knows neither threads nor devices.
 
 use super::cifar10_file::{Record, Records};
-use super::distort::{self, Distortion};
+use super::distort::{Distorted, Distortion};
+use super::pipeline::{HostBatch, Source};
+use super::prefetch::prefetch;
 use super::random::{Draws, Use, mix};
 use std::sync::Arc;
 
@@ -14,6 +16,27 @@ use std::sync::Arc;
 pub struct Examples {
     records: Arc<Records>,
     seed: u64,
+}
+
+/// A distorted image and its class.
+#[derive(Default)]
+pub struct Example {
+    image: Distorted,
+    label: u8,
+}
+
+impl Example {
+    /// Becomes the distortion of `record`.
+    pub fn take(&mut self, record: Record<'_>, distortion: &Distortion) {
+        self.image.take(record.image, distortion);
+        self.label = record.label;
+    }
+
+    /// Appends the image, `(row, column, channel)`, and the label.
+    pub fn append(&self, batch: &mut HostBatch) {
+        self.image.append(&mut batch.values);
+        batch.labels.push(self.label);
+    }
 }
 
 /// Which example numbers one consumer takes: `first`, `first + stride`, and so on.
@@ -47,13 +70,41 @@ impl Examples {
     pub fn distortion(&self, number: u64) -> Distortion {
         Distortion::draw(self.seed, number)
     }
+}
 
-    /// Writes the image of example `number` to `image`, `(row, column, channel)` of
-    /// [`distort::LENGTH`] values, and returns its label.
-    pub fn write(&self, number: u64, image: &mut [f32]) -> u8 {
-        let record = self.record(number);
-        distort::write(record.image, &self.distortion(number), image);
-        record.label
+/// The examples of one share, as what a pipeline is fed from.
+///
+/// Records and the examples of a shuffle buffer lie anywhere in tens of megabytes, so each is fetched
+/// while the one before it is worked on.
+pub struct SharedExamples {
+    pub examples: Examples,
+    pub share: Share,
+}
+
+impl Source for SharedExamples {
+    type Example = Example;
+
+    fn make(&self, first: u64, examples: &mut [Box<Example>]) {
+        let mut next = self.examples.record(self.share.number(first));
+        for (index, place) in (first..).zip(0..examples.len()) {
+            let record = next;
+            next = self.examples.record(self.share.number(index + 1));
+            prefetch(next.image);
+            if let Some(example) = examples.get(place + 1) {
+                prefetch(&**example);
+            }
+            let distortion = self.examples.distortion(self.share.number(index));
+            examples[place].take(record, &distortion);
+        }
+    }
+
+    fn append(&self, examples: &[Box<Example>], batch: &mut HostBatch) {
+        for (place, example) in examples.iter().enumerate() {
+            if let Some(next) = examples.get(place + 1) {
+                prefetch(&**next);
+            }
+            example.append(batch);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::super::clock::StepClock;
 use super::cifar10_file::CHANNELS;
 use super::distort::{CROP, LENGTH};
-use super::examples::{Examples, Share};
+use super::examples::{Examples, Share, SharedExamples};
 use super::pipeline::{HostBatch, Pipeline, Shape};
 use super::{Batch, Input};
 use crate::spec::settings::Settings;
@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 /// A replica's end of a pipeline on the host. The last replica's end of it ends its threads.
 pub struct HostInput {
-    pipeline: Arc<Pipeline>,
+    pipeline: Arc<Pipeline<SharedExamples>>,
     device: Device,
 }
 
 impl HostInput {
-    pub fn new(pipeline: Arc<Pipeline>, device: Device) -> Self {
+    pub fn new(pipeline: Arc<Pipeline<SharedExamples>>, device: Device) -> Self {
         Self { pipeline, device }
     }
 }
@@ -31,7 +31,7 @@ pub fn pipeline(
     examples: Examples,
     share: Share,
     consumers: usize,
-) -> anyhow::Result<Arc<Pipeline>> {
+) -> anyhow::Result<Arc<Pipeline<SharedExamples>>> {
     let shape = Shape {
         width: LENGTH,
         batch: settings.local_batch,
@@ -41,8 +41,10 @@ pub fn pipeline(
         // Pipelines of one cell draw from their buffers in orders of their own.
         seed: settings.seed.wrapping_add(share.first),
     };
-    let write = move |index, image: &mut [f32]| examples.write(share.number(index), image);
-    Ok(Arc::new(Pipeline::new(shape, Box::new(write))?))
+    Ok(Arc::new(Pipeline::new(
+        shape,
+        SharedExamples { examples, share },
+    )?))
 }
 
 impl Input for HostInput {

@@ -1,5 +1,5 @@
-//! In: a function that writes example number `n`. Out: batches of shuffled examples, made ahead by
-//! threads of its own. Knows nothing of images, devices and replicas.
+//! In: a source that makes example number `n`. Out: batches of shuffled examples, made ahead by threads
+//! of its own. Knows nothing of images, devices and replicas.
 
 mod buffer;
 
@@ -30,47 +30,58 @@ pub struct Shape {
 /// A batch on the host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostBatch {
-    /// `batch` examples of `width` values, one after the other.
+    /// Of all examples, one after the other.
     pub values: Vec<f32>,
     pub labels: Vec<u8>,
 }
 
-/// Writes the values of the pipeline's example `n` and returns its label. Called from many threads.
-pub type WriteExample = dyn Fn(u64, &mut [f32]) -> u8 + Send + Sync;
+impl HostBatch {
+    /// A batch without examples, and with room for all that it will have.
+    fn empty(shape: &Shape) -> Self {
+        Self {
+            values: Vec::with_capacity(shape.batch * shape.width),
+            labels: Vec::with_capacity(shape.batch),
+        }
+    }
+}
 
-/// Threads that write examples into a shuffle buffer and gather batches from it.
+/// What makes the examples of a pipeline. Called from many threads.
+pub trait Source: Send + Sync + 'static {
+    /// An example in the shuffle buffer, perhaps smaller than its values.
+    type Example: Default + Send;
+
+    /// Makes `examples` those from number `first` on.
+    fn make(&self, first: u64, examples: &mut [Box<Self::Example>]);
+
+    /// Appends the values and labels of `examples`, which lie anywhere in memory.
+    fn append(&self, examples: &[Box<Self::Example>], batch: &mut HostBatch);
+}
+
+/// Threads that put examples into a shuffle buffer and gather batches from it.
 ///
 /// Batch `k` has the same content whatever the number of threads. Dropping the pipeline ends its
 /// threads, each after the piece of work in its hands.
-pub struct Pipeline {
-    shared: Arc<Shared>,
+pub struct Pipeline<S: Source> {
+    shared: Arc<Shared<S>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
+struct Shared<S: Source> {
     shape: Shape,
-    write: Box<WriteExample>,
-    /// Each is used by one piece of work at a time, so its lock is always free.
-    cells: Vec<Mutex<Cell>>,
-    state: Mutex<State>,
+    source: S,
+    state: Mutex<State<S::Example>>,
     /// For threads: there may be work.
     work: Condvar,
     /// For consumers: a batch, a full buffer or a failure.
     ready: Condvar,
 }
 
-/// The place of one example in the shuffle buffer.
-#[derive(Debug, Default)]
-struct Cell {
-    /// Allocated at the first use, by the thread that fills it.
-    values: Vec<f32>,
-    label: u8,
-}
-
-struct State {
-    buffer: ShuffleBuffer,
+struct State<C> {
+    buffer: ShuffleBuffer<C>,
     started: bool,
     stopped: bool,
+    /// Threads that wait for work.
+    idle: usize,
     failure: Option<String>,
     /// The next batches in order: none for one that is still being gathered.
     queue: VecDeque<Option<HostBatch>>,
@@ -78,23 +89,20 @@ struct State {
     taken: u64,
 }
 
-impl Pipeline {
+impl<S: Source> Pipeline<S> {
     /// A pipeline whose threads wait for the first call of `prefill` or `next`.
-    pub fn new(shape: Shape, write: Box<WriteExample>) -> Result<Self> {
+    pub fn new(shape: Shape, source: S) -> Result<Self> {
         if shape.batch == 0 || shape.threads == 0 {
             bail!("an input pipeline needs input.threads and a batch of at least 1");
         }
-        let buffer = ShuffleBuffer::new(shape);
         let shared = Arc::new(Shared {
             shape,
-            write,
-            cells: (0..ShuffleBuffer::cells(&shape))
-                .map(|_| Mutex::default())
-                .collect(),
+            source,
             state: Mutex::new(State {
-                buffer,
+                buffer: ShuffleBuffer::new(shape),
                 started: false,
                 stopped: false,
+                idle: 0,
                 failure: None,
                 queue: VecDeque::new(),
                 taken: 0,
@@ -142,7 +150,7 @@ impl Pipeline {
             if let Some(batch) = state.queue.front_mut().and_then(Option::take) {
                 state.queue.pop_front();
                 state.taken += 1;
-                self.shared.work.notify_one();
+                self.shared.wake(&state);
                 return Ok(batch);
             }
             state = self.shared.wait_ready(state)?;
@@ -150,7 +158,7 @@ impl Pipeline {
     }
 }
 
-impl Drop for Pipeline {
+impl<S: Source> Drop for Pipeline<S> {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
         self.shared.work.notify_all();
@@ -160,15 +168,15 @@ impl Drop for Pipeline {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<S: Source> Shared<S> {
+    fn lock(&self) -> MutexGuard<'_, State<S::Example>> {
         self.state
             .lock()
             .expect("nothing panics while it holds the state")
     }
 
     /// Lets the threads begin, if they have not yet.
-    fn start(&self) -> MutexGuard<'_, State> {
+    fn start(&self) -> MutexGuard<'_, State<S::Example>> {
         let mut state = self.lock();
         if !state.started {
             state.started = true;
@@ -178,7 +186,10 @@ impl Shared {
     }
 
     /// Waits for a change that consumers care about.
-    fn wait_ready<'a>(&self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
+    fn wait_ready<'a>(
+        &self,
+        state: MutexGuard<'a, State<S::Example>>,
+    ) -> Result<MutexGuard<'a, State<S::Example>>> {
         if let Some(failure) = &state.failure {
             return Err(anyhow!("the input pipeline failed: {failure}"));
         }
@@ -206,14 +217,17 @@ impl Shared {
         let mut cells = Vec::new();
         while let Some(work) = self.claim(&mut cells) {
             match work {
-                Work::Fill { first } => self.fill(first, &cells),
-                Work::Gather { number } => self.gather(number, &cells),
+                Work::Fill { first, count } => {
+                    cells.resize_with(count, Box::default);
+                    self.fill(first, &mut cells);
+                }
+                Work::Gather { number } => self.gather(number, &mut cells),
             }
         }
     }
 
     /// The next piece of work, or none when the pipeline ends.
-    fn claim(&self, cells: &mut Vec<usize>) -> Option<Work> {
+    fn claim(&self, cells: &mut Vec<Box<S::Example>>) -> Option<Work> {
         let mut state = self.lock();
         loop {
             if state.stopped {
@@ -222,50 +236,40 @@ impl Shared {
             if let Some(work) = state.claim(self.shape.queue(), cells) {
                 // Threads wake one another, each only if it leaves work: with sixteen on few cores,
                 // waking all of them for every batch costs more than the batch.
-                if state.has_work(self.shape.queue()) {
-                    self.work.notify_one();
-                }
+                self.wake(&state);
                 return Some(work);
             }
+            state.idle += 1;
             let woken = self.work.wait(state);
             state = woken.expect("nothing panics while it holds the state");
+            state.idle -= 1;
         }
     }
 
-    fn fill(&self, first: u64, cells: &[usize]) {
-        for (number, cell) in (first..).zip(cells) {
-            let mut cell = self.cell(*cell);
-            cell.values.resize(self.shape.width, 0.0);
-            cell.label = (self.write)(number, &mut cell.values);
+    /// Wakes a thread if there is one and work for it: waking nobody is a system call, too.
+    fn wake(&self, state: &State<S::Example>) {
+        if state.idle > 0 && state.has_work(self.shape.queue()) {
+            self.work.notify_one();
         }
+    }
+
+    fn fill(&self, first: u64, cells: &mut Vec<Box<S::Example>>) {
+        self.source.make(first, cells);
         let mut state = self.lock();
-        state.buffer.fill_done(first, cells.len());
+        state.buffer.fill_done(first, cells);
         if state.taken == 0 && state.buffer.is_full() {
             self.ready.notify_all();
         }
     }
 
-    fn gather(&self, number: u64, cells: &[usize]) {
-        let mut batch = HostBatch {
-            values: Vec::with_capacity(cells.len() * self.shape.width),
-            labels: Vec::with_capacity(cells.len()),
-        };
-        for cell in cells {
-            let cell = self.cell(*cell);
-            batch.values.extend_from_slice(&cell.values);
-            batch.labels.push(cell.label);
-        }
+    fn gather(&self, number: u64, cells: &mut Vec<Box<S::Example>>) {
+        let mut batch = HostBatch::empty(&self.shape);
+        self.source.append(cells, &mut batch);
         let mut state = self.lock();
         state.buffer.gather_done(cells);
         let place = (number - state.taken) as usize;
         state.queue[place] = Some(batch);
         self.ready.notify_all();
-    }
-
-    fn cell(&self, number: usize) -> MutexGuard<'_, Cell> {
-        self.cells[number]
-            .lock()
-            .expect("a cell whose thread panicked is never given out again")
     }
 }
 
@@ -276,13 +280,13 @@ impl Shape {
     }
 }
 
-impl State {
+impl<C> State<C> {
     fn has_work(&self, queue: usize) -> bool {
         self.buffer.has_room() || self.queue.len() < queue && self.buffer.is_full()
     }
 
     /// A batch if one can be gathered and has a place in the queue, else examples to fill.
-    fn claim(&mut self, queue: usize, cells: &mut Vec<usize>) -> Option<Work> {
+    fn claim(&mut self, queue: usize, cells: &mut Vec<Box<C>>) -> Option<Work> {
         if !self.started {
             return None;
         }

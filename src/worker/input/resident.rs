@@ -1,8 +1,7 @@
 //! In: one batch. Out: the same batch, again and again. Its step is one without any input.
 
 use super::super::clock::StepClock;
-use super::distort::LENGTH;
-use super::examples::{Examples, Share};
+use super::examples::{Example, Examples, Share};
 use super::host::image_batch;
 use super::pipeline::HostBatch;
 use super::{Batch, Input};
@@ -16,14 +15,11 @@ pub struct ResidentInput {
 impl ResidentInput {
     /// Distorts the first `size` examples of `share` once.
     pub fn new(examples: &Examples, share: Share, size: usize, device: &Device) -> Result<Self> {
-        let mut batch = HostBatch {
-            values: vec![0.0; size * LENGTH],
-            labels: Vec::with_capacity(size),
-        };
-        for (index, image) in (0..).zip(batch.values.chunks_exact_mut(LENGTH)) {
-            batch
-                .labels
-                .push(examples.write(share.number(index), image));
+        let (mut batch, mut example) = (HostBatch::default(), Example::default());
+        for index in 0..size as u64 {
+            let number = share.number(index);
+            example.take(examples.record(number), &examples.distortion(number));
+            example.append(&mut batch);
         }
         Ok(Self {
             batch: image_batch(batch, device)?,

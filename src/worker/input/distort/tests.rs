@@ -1,3 +1,4 @@
+use super::super::super::layer::simd::Level;
 use super::*;
 use proptest::prelude::*;
 
@@ -28,15 +29,43 @@ pub fn step_by_step(image: &[u8; IMAGE_BYTES], distortion: &Distortion) -> Vec<f
     values.iter().map(|v| (v - mean) / deviation).collect()
 }
 
+/// The fused distortion; every level must give the same bits.
+fn fused(image: &[u8; IMAGE_BYTES], distortion: &Distortion) -> Vec<f32> {
+    let (mut distorted, mut values) = (Distorted::default(), Vec::new());
+    distorted.take(image, distortion);
+    distorted.append(&mut values);
+    for level in Level::available() {
+        assert_eq!(at(level, image, distortion), values, "{level:?}");
+    }
+    values
+}
+
+fn at(level: Level, image: &[u8; IMAGE_BYTES], distortion: &Distortion) -> Vec<f32> {
+    let mut distorted = Distorted::default();
+    let sums = level.run(Crop {
+        image,
+        distortion,
+        bytes: &mut distorted.bytes,
+    });
+    distorted.affine = Affine::new(&sums, f64::from(distortion.contrast));
+    let mut out = [MaybeUninit::new(f32::NAN); LENGTH];
+    level.run(Values {
+        image: &distorted,
+        out: &mut out,
+    });
+    // SAFETY: every value was initialised with NaN.
+    out.iter()
+        .map(|value| unsafe { value.assume_init() })
+        .collect()
+}
+
 /// The largest difference between the fused distortion and the steps.
 fn difference(image: &[u8; IMAGE_BYTES], distortion: &Distortion) -> f64 {
-    let mut fused = [f32::NAN; LENGTH];
-    write(image, distortion, &mut fused);
     let steps = step_by_step(image, distortion);
-    let differences = fused
-        .iter()
+    let differences = fused(image, distortion)
+        .into_iter()
         .zip(steps)
-        .map(|(a, b)| (f64::from(*a) - b).abs());
+        .map(|(a, b)| (f64::from(a) - b).abs());
     // A NaN must not be lost in a maximum.
     differences.fold(0.0, |max, d| if d <= max { max } else { d })
 }
@@ -63,10 +92,19 @@ proptest! {
 }
 
 #[test]
+fn values_follow_what_a_batch_holds() {
+    let (mut distorted, mut values) = (Distorted::default(), vec![7.0; 5]);
+    distorted.take(&[9; IMAGE_BYTES], &Distortion::draw(1, 5));
+    distorted.append(&mut values);
+    distorted.append(&mut values);
+    assert_eq!(values[..5], [7.0; 5]);
+    assert_eq!(values[5..], [0.0; 2 * LENGTH]);
+}
+
+#[test]
 fn a_constant_image_becomes_zero() {
     for value in [0, 1, 77, 255] {
-        let mut out = [f32::NAN; LENGTH];
-        write(&[value; IMAGE_BYTES], &Distortion::draw(1, 5), &mut out);
+        let out = fused(&[value; IMAGE_BYTES], &Distortion::draw(1, 5));
         assert_eq!(out, [0.0; LENGTH]);
     }
 }
@@ -82,8 +120,7 @@ fn one_odd_pixel_is_divided_by_the_least_deviation() {
     };
     let mut image = [100; IMAGE_BYTES];
     image[0] = 101;
-    let mut out = [0.0; LENGTH];
-    write(&image, &distortion, &mut out);
+    let out = fused(&image, &distortion);
     assert!(difference(&image, &distortion) < 1e-5);
     // Its deviation, 0.2 / sqrt(1728) at most, is below the bound of 1 / sqrt(1728).
     assert!((f64::from(out[0] - out[3]) * least_deviation() - 0.2).abs() < 1e-6);
@@ -102,8 +139,7 @@ fn crop_and_flip_move_pixels_where_they_belong() {
             brightness: 10.0,
             contrast: 1.0,
         };
-        let mut out = [0.0; LENGTH];
-        write(&image, &distortion, &mut out);
+        let out = fused(&image, &distortion);
         (0..LENGTH)
             .max_by(|a, b| out[*a].total_cmp(&out[*b]))
             .unwrap()

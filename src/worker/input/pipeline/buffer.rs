@@ -1,5 +1,5 @@
-//! In: which work is done. Out: which work can be done next, and which examples a batch is made of.
-//! The bookkeeping of a shuffle buffer; knows neither threads nor the examples themselves.
+//! In: examples, and which work on them is done. Out: which work can be done next, and the examples that
+//! a batch is made of. The order of a shuffle buffer; knows neither threads nor what examples are.
 
 use super::super::random::{Draws, Use};
 use super::Shape;
@@ -8,43 +8,46 @@ use std::collections::VecDeque;
 /// How many examples a thread fills before it asks for work again.
 const FILL: usize = 32;
 
-/// What a thread is to do with the cells that it was given.
+/// What a thread is to do with the cells that it was given. A cell holds one example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Put consecutive examples from `first` on into the cells.
-    Fill { first: u64 },
-    /// Copy the cells into batch `number`.
+    /// Put `count` examples from `first` on into the cells, and into new ones where they are too few.
+    Fill { first: u64, count: usize },
+    /// Make batch `number` of the cells, in their order.
     Gather { number: u64 },
 }
 
-/// Which example lies in which cell, and which may be drawn.
+/// The cells of a shuffle buffer, less those in the hands of threads.
 ///
 /// Batch `k` is drawn from the first `shape.buffer` + (`k` + 1) · `shape.batch` examples less the `k`
 /// batches before it, so its content depends on the seed alone: not on the number of threads, nor on
 /// who was faster. As in a TensorFlow shuffle queue, at least `shape.buffer` examples stay behind.
 #[derive(Debug)]
-pub struct ShuffleBuffer {
+pub struct ShuffleBuffer<C> {
     shape: Shape,
-    free: Vec<usize>,
-    /// Cells of the newest examples, in example order, not yet drawn from.
-    arriving: VecDeque<usize>,
-    /// For the arriving examples that follow the first `whole`: whether they are filled.
-    filled: VecDeque<bool>,
-    /// How many arriving examples from the front are all filled.
+    /// Cells whose examples have left.
+    free: Vec<Box<C>>,
+    /// How many cells were not yet made: whoever fills a cell first makes it.
+    unmade: usize,
+    /// The newest examples in their order, not yet drawn from: none for one that is being filled.
+    arriving: VecDeque<Option<Box<C>>>,
+    /// How many of them from the front on are all there.
     whole: usize,
-    /// Cells that batches are drawn from.
-    pool: Vec<usize>,
+    /// What batches are drawn from.
+    pool: Vec<Box<C>>,
     next_example: u64,
     next_batch: u64,
 }
 
-impl ShuffleBuffer {
+impl<C> ShuffleBuffer<C> {
     pub fn new(shape: Shape) -> Self {
+        // What a draw needs, and room to work ahead of it.
+        let ahead = (2 * shape.batch).max(shape.threads * FILL);
         Self {
             shape,
-            free: (0..Self::cells(&shape)).rev().collect(),
+            free: Vec::new(),
+            unmade: shape.buffer + shape.batch + ahead,
             arriving: VecDeque::new(),
-            filled: VecDeque::new(),
             whole: 0,
             pool: Vec::with_capacity(shape.buffer + shape.batch),
             next_example: 0,
@@ -52,32 +55,28 @@ impl ShuffleBuffer {
         }
     }
 
-    /// How many cells a buffer of this shape uses: what a draw needs, and room to work ahead of it.
-    pub fn cells(shape: &Shape) -> usize {
-        shape.buffer + shape.batch + (2 * shape.batch).max(shape.threads * FILL)
-    }
-
     /// Whether all examples of the next batch's draw are filled.
     pub fn is_full(&self) -> bool {
         self.whole >= self.missing()
     }
 
-    /// Whether a cell is free to be filled.
+    /// Whether a cell can be filled.
     pub fn has_room(&self) -> bool {
-        !self.free.is_empty()
+        self.unmade + self.free.len() > 0
     }
 
     /// The next batch, with its cells in `cells`; none while the buffer is not full.
-    pub fn gather(&mut self, cells: &mut Vec<usize>) -> Option<Work> {
+    pub fn gather(&mut self, cells: &mut Vec<Box<C>>) -> Option<Work> {
         if !self.is_full() {
             return None;
         }
         let missing = self.missing();
         self.whole -= missing;
-        self.pool.extend(self.arriving.drain(..missing));
+        let arrived = self.arriving.drain(..missing);
+        self.pool
+            .extend(arrived.map(|cell| cell.expect("whole examples are there")));
         let number = self.next_batch;
         let mut draws = Draws::new(self.shape.seed, Use::Shuffle, number);
-        cells.clear();
         for _ in 0..self.shape.batch {
             let place = draws.below(self.pool.len());
             cells.push(self.pool.swap_remove(place));
@@ -86,37 +85,37 @@ impl ShuffleBuffer {
         Some(Work::Gather { number })
     }
 
-    /// The next examples to fill, with their cells in `cells`; none while no cell is free.
-    pub fn fill(&mut self, cells: &mut Vec<usize>) -> Option<Work> {
-        let count = FILL.min(self.free.len());
+    /// The next examples to fill, with free cells in `cells`; none while there is no room.
+    pub fn fill(&mut self, cells: &mut Vec<Box<C>>) -> Option<Work> {
+        let count = FILL.min(self.unmade + self.free.len());
         if count == 0 {
             return None;
         }
-        cells.clear();
-        cells.extend(self.free.drain(self.free.len() - count..));
-        self.arriving.extend(cells.iter());
-        self.filled.extend(cells.iter().map(|_| false));
+        let used = count.min(self.free.len());
+        cells.extend(self.free.drain(self.free.len() - used..));
+        self.unmade -= count - used;
+        self.arriving.extend((0..count).map(|_| None));
         let first = self.next_example;
         self.next_example += count as u64;
-        Some(Work::Fill { first })
+        Some(Work::Fill { first, count })
     }
 
-    /// Notes that `count` examples from `first` on are in their cells.
-    pub fn fill_done(&mut self, first: u64, count: usize) {
-        let oldest = self.next_example - self.filled.len() as u64;
+    /// Takes back the `cells` with the examples from `first` on.
+    pub fn fill_done(&mut self, first: u64, cells: &mut Vec<Box<C>>) {
+        let oldest = self.next_example - self.arriving.len() as u64;
         let start = (first - oldest) as usize;
-        self.filled
-            .range_mut(start..start + count)
-            .for_each(|filled| *filled = true);
-        while self.filled.front() == Some(&true) {
-            self.filled.pop_front();
+        let places = self.arriving.range_mut(start..start + cells.len());
+        for (place, cell) in places.zip(cells.drain(..)) {
+            *place = Some(cell);
+        }
+        while self.arriving.get(self.whole).is_some_and(Option::is_some) {
             self.whole += 1;
         }
     }
 
-    /// Notes that `cells` were copied into a batch.
-    pub fn gather_done(&mut self, cells: &[usize]) {
-        self.free.extend(cells);
+    /// Takes back `cells` whose examples are in a batch.
+    pub fn gather_done(&mut self, cells: &mut Vec<Box<C>>) {
+        self.free.append(cells);
     }
 
     /// How many examples must join the pool before the next batch is drawn.
@@ -129,7 +128,6 @@ impl ShuffleBuffer {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashMap;
 
     fn shape(batch: usize, buffer: usize, threads: usize) -> Shape {
         Shape {
@@ -142,6 +140,16 @@ mod tests {
         }
     }
 
+    /// Each example is its number.
+    #[expect(clippy::vec_box, reason = "cells are boxes for any example")]
+    fn write(first: u64, count: usize, cells: &mut Vec<Box<u64>>) {
+        cells.resize_with(count, Box::default);
+        cells
+            .iter_mut()
+            .zip(first..)
+            .for_each(|(cell, number)| **cell = number);
+    }
+
     /// The examples of the first `batches` batches, where `choose` says which of the pieces of work
     /// in progress ends next.
     fn drawn(
@@ -150,9 +158,8 @@ mod tests {
         mut choose: impl FnMut(usize) -> usize,
     ) -> Vec<Vec<u64>> {
         let mut buffer = ShuffleBuffer::new(shape);
-        let mut content = HashMap::new();
         let mut done = vec![Vec::new(); batches];
-        let mut running: Vec<(Work, Vec<usize>)> = Vec::new();
+        let mut running: Vec<(Work, Vec<Box<u64>>)> = Vec::new();
         let mut remaining = batches;
         while remaining > 0 {
             let mut cells = Vec::new();
@@ -163,20 +170,20 @@ mod tests {
                 else {
                     break;
                 };
-                running.push((work, cells.clone()));
+                running.push((work, std::mem::take(&mut cells)));
             }
-            let (work, cells) = running.swap_remove(choose(running.len()));
+            let (work, mut cells) = running.swap_remove(choose(running.len()));
             match work {
-                Work::Fill { first } => {
-                    content.extend(cells.iter().copied().zip(first..));
-                    buffer.fill_done(first, cells.len());
+                Work::Fill { first, count } => {
+                    write(first, count, &mut cells);
+                    buffer.fill_done(first, &mut cells);
                 }
                 Work::Gather { number } => {
                     if let Some(batch) = done.get_mut(number as usize) {
-                        *batch = cells.iter().map(|cell| content[cell]).collect();
+                        *batch = cells.iter().map(|cell| **cell).collect();
                         remaining -= 1;
                     }
-                    buffer.gather_done(&cells);
+                    buffer.gather_done(&mut cells);
                 }
             }
         }
@@ -205,11 +212,12 @@ mod tests {
         let mut cells = Vec::new();
         let mut filled = 0;
         while buffer.gather(&mut cells).is_none() {
-            let Some(Work::Fill { first }) = buffer.fill(&mut cells) else {
+            let Some(Work::Fill { first, count }) = buffer.fill(&mut cells) else {
                 panic!("no cell is free before the first batch");
             };
-            buffer.fill_done(first, cells.len());
-            filled += cells.len();
+            write(first, count, &mut cells);
+            buffer.fill_done(first, &mut cells);
+            filled += count;
         }
         assert!(filled >= 104);
         assert_eq!(buffer.pool.len(), 100);

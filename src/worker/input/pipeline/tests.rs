@@ -12,13 +12,30 @@ fn shape(threads: usize, buffer: usize) -> Shape {
     }
 }
 
+/// A source that asks a function for three equal values and the label of each example.
+struct Triples<F>(F);
+
+impl<F: Fn(u64) -> (f32, u8) + Send + Sync + 'static> Source for Triples<F> {
+    type Example = (f32, u8);
+
+    fn make(&self, first: u64, examples: &mut [Box<(f32, u8)>]) {
+        for (number, example) in (first..).zip(examples) {
+            **example = (self.0)(number);
+        }
+    }
+
+    fn append(&self, examples: &[Box<(f32, u8)>], batch: &mut HostBatch) {
+        for (value, label) in examples.iter().map(|example| **example) {
+            batch.values.extend([value; 3]);
+            batch.labels.push(label);
+        }
+    }
+}
+
 /// A pipeline whose example `n` is `[n, n, n]` with the label `n` modulo 251.
-fn counting(shape: Shape) -> Pipeline {
-    let write = |number: u64, values: &mut [f32]| {
-        values.fill(number as f32);
-        (number % 251) as u8
-    };
-    Pipeline::new(shape, Box::new(write)).unwrap()
+fn counting(shape: Shape) -> Pipeline<Triples<impl Fn(u64) -> (f32, u8) + Send + Sync + 'static>> {
+    let source = Triples(|number| (number as f32, (number % 251) as u8));
+    Pipeline::new(shape, source).unwrap()
 }
 
 /// The example numbers of `batch`, after a check that each example is whole.
@@ -49,12 +66,11 @@ fn batches_are_the_same_for_any_number_of_threads() {
 fn prefill_fills_the_buffer_and_no_more_than_there_is_room_for() {
     let written = Arc::new(AtomicUsize::new(0));
     let count = written.clone();
-    let write = move |_: u64, _: &mut [f32]| {
+    let source = Triples(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
-        0
-    };
-    let shape = shape(2, 1_000);
-    let pipeline = Pipeline::new(shape, Box::new(write)).unwrap();
+        (0.0, 0)
+    });
+    let pipeline = Pipeline::new(shape(2, 1_000), source).unwrap();
     assert_eq!(
         written.load(Ordering::Relaxed),
         0,
@@ -97,26 +113,30 @@ fn consumers_of_one_pipeline_share_its_batches_without_loss() {
 #[test]
 fn dropping_a_pipeline_ends_its_threads() {
     for started in [false, true] {
-        let write = Arc::new(|_: u64, _: &mut [f32]| 0_u8);
-        let held = write.clone();
-        let pipeline = Pipeline::new(shape(4, 10), Box::new(move |n, v| held(n, v))).unwrap();
+        let held = Arc::new(());
+        let holder = held.clone();
+        let source = Triples(move |_| {
+            let _ = &holder;
+            (0.0, 0)
+        });
+        let pipeline = Pipeline::new(shape(4, 10), source).unwrap();
         if started {
             pipeline.next().unwrap();
         }
         let threads = Arc::downgrade(&pipeline.shared);
         drop(pipeline);
         assert_eq!(threads.strong_count(), 0, "no thread holds the pipeline");
-        assert_eq!(Arc::strong_count(&write), 1);
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }
 
 #[test]
 fn a_panic_of_a_thread_reaches_whoever_takes_batches() {
-    let write = |number: u64, _: &mut [f32]| {
+    let source = Triples(|number| {
         assert!(number < 300, "no example {number}");
-        0
-    };
-    let pipeline = Pipeline::new(shape(4, 10), Box::new(write)).unwrap();
+        (0.0, 0)
+    });
+    let pipeline = Pipeline::new(shape(4, 10), source).unwrap();
     let error = (0..100)
         .find_map(|_| pipeline.next().err())
         .unwrap()
@@ -136,21 +156,15 @@ fn threads_leave_the_cores_of_whoever_started_them() {
         let cpu = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap();
         first.set(cpu);
         sched_setaffinity(None, &first).unwrap();
-        let write = |_: u64, values: &mut [f32]| {
-            values[0] = sched_getaffinity(None).unwrap().count() as f32;
-            0
-        };
-        Pipeline::new(shape(1, 0), Box::new(write))
-            .unwrap()
-            .next()
-            .unwrap()
+        let source = Triples(|_| (sched_getaffinity(None).unwrap().count() as f32, 0));
+        Pipeline::new(shape(1, 0), source).unwrap().next().unwrap()
     });
     assert_eq!(pinned.join().unwrap().values[0], all.count() as f32);
 }
 
 #[test]
 fn a_pipeline_without_threads_is_refused() {
-    let error = Pipeline::new(shape(0, 10), Box::new(|_, _| 0))
+    let error = Pipeline::new(shape(0, 10), Triples(|_| (0.0, 0)))
         .err()
         .unwrap();
     assert_eq!(
