@@ -2,9 +2,8 @@
 
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::{Kernel, Vector};
-use super::points::Points;
 use super::product::Product;
-use super::transform::{Evaluate, EvaluateTransposed, InterpolateTransposed};
+use super::transform::{Evaluate, EvaluateTransposed as Inverse, InterpolateTransposed as Image};
 use super::values::Values;
 use super::{OUTPUTS, TILES, Winograd};
 
@@ -23,25 +22,18 @@ impl<T: Scalar> Kernel<T> for Convolve<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Element = T>>(self) {
-        match self.plan.geometry.kernel {
-            3 => self.tiles::<V, 6>(),
-            _ => self.tiles::<V, 8>(),
-        }
-    }
-}
-
-impl<T: Scalar> Convolve<'_, T> {
-    #[inline(always)]
-    fn tiles<V: Vector<Element = T>, const N: usize>(self) {
         let [images, results] = self.plan.planes();
-        let points = Points::<V, N>::new();
-        let [mut values, mut products] = Values::<T, N>::pair(self.room, [images, results]);
+        let [mut values, mut products] =
+            Values::pair(self.room, self.plan.points(), [images, results]);
         let (channels, width) = (images.channels, products.width);
         let all = images.tiles_of(self.images);
         for first in (0..all).step_by(TILES) {
             let some = first..all.min(first + TILES);
-            values.read::<V, InterpolateTransposed, N>(&points, images, self.images, some.clone());
-            for point in 0..N * N {
+            match self.plan.geometry.kernel {
+                3 => values.read::<V, Image, 6, 6>(images, self.images, some.clone()),
+                _ => values.read::<V, Image, 8, 8>(images, self.images, some.clone()),
+            }
+            for point in 0..self.plan.points() {
                 let product = Product {
                     a: values.at(point),
                     a_strides: [values.width, 1],
@@ -51,9 +43,12 @@ impl<T: Scalar> Convolve<'_, T> {
                     depth: channels,
                     width,
                 };
-                product.run::<V, false>();
+                product.run::<V>(false);
             }
-            products.write::<V, EvaluateTransposed, OUTPUTS>(&points, results, self.out, some);
+            match self.plan.geometry.kernel {
+                3 => products.write::<V, Inverse, 6, OUTPUTS>(results, self.out, some),
+                _ => products.write::<V, Inverse, 8, OUTPUTS>(results, self.out, some),
+            }
         }
     }
 }
@@ -73,26 +68,32 @@ impl<T: Scalar> Kernel<T> for Correlate<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Element = T>>(self) {
-        match self.plan.geometry.kernel {
-            3 => self.tiles::<V, 6>(),
-            _ => self.tiles::<V, 8>(),
-        }
-    }
-}
-
-impl<T: Scalar> Correlate<'_, T> {
-    #[inline(always)]
-    fn tiles<V: Vector<Element = T>, const N: usize>(self) {
         let [images, results] = self.plan.planes();
-        let points = Points::<V, N>::new();
-        let [mut values, mut gradients] = Values::<T, N>::pair(self.room, [images, results]);
+        let [mut values, mut gradients] =
+            Values::pair(self.room, self.plan.points(), [images, results]);
         let (channels, width) = (images.channels, gradients.width);
         let all = images.tiles_of(self.images);
         for first in (0..all).step_by(TILES) {
             let some = first..all.min(first + TILES);
-            values.read::<V, InterpolateTransposed, N>(&points, images, self.images, some.clone());
-            gradients.read::<V, Evaluate, OUTPUTS>(&points, results, self.gradients, some.clone());
-            for point in 0..N * N {
+            match self.plan.geometry.kernel {
+                3 => {
+                    values.read::<V, Image, 6, 6>(images, self.images, some.clone());
+                    gradients.read::<V, Evaluate, 6, OUTPUTS>(
+                        results,
+                        self.gradients,
+                        some.clone(),
+                    );
+                }
+                _ => {
+                    values.read::<V, Image, 8, 8>(images, self.images, some.clone());
+                    gradients.read::<V, Evaluate, 8, OUTPUTS>(
+                        results,
+                        self.gradients,
+                        some.clone(),
+                    );
+                }
+            }
+            for point in 0..self.plan.points() {
                 let product = Product {
                     a: values.at(point),
                     a_strides: [1, values.width],
@@ -102,7 +103,7 @@ impl<T: Scalar> Correlate<'_, T> {
                     depth: some.len(),
                     width,
                 };
-                product.run::<V, true>();
+                product.run::<V>(true);
             }
         }
     }

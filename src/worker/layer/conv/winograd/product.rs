@@ -25,9 +25,9 @@ pub struct Product<'a, T> {
 }
 
 impl<T: Scalar> Product<'_, T> {
-    /// Computes it, added to `c` if `ADD`.
+    /// Computes it, added to `c` if `add`.
     #[inline(always)]
-    pub fn run<V: Vector<Element = T>, const ADD: bool>(self) {
+    pub fn run<V: Vector<Element = T>>(self, add: bool) {
         assert!(self.rows > 0 && self.depth > 0 && self.width.is_multiple_of(V::LANES));
         let last = (self.rows - 1) * self.a_strides[0] + (self.depth - 1) * self.a_strides[1];
         assert!(last < self.a.len());
@@ -42,15 +42,10 @@ impl<T: Scalar> Product<'_, T> {
                 rows: self.rows,
                 depth: STEPS.min(self.depth - first),
                 width: self.width,
+                add: add || first > 0,
             };
             // SAFETY: the lengths are checked above.
-            unsafe {
-                if ADD || first > 0 {
-                    tiles.across::<V, true>();
-                } else {
-                    tiles.across::<V, false>();
-                }
-            }
+            unsafe { tiles.across::<V>() };
         }
     }
 }
@@ -64,28 +59,30 @@ struct Tiles<T> {
     rows: usize,
     depth: usize,
     width: usize,
+    /// Whether the sums are added to `c`.
+    add: bool,
 }
 
 impl<T: Scalar> Tiles<T> {
     /// # Safety
     /// All matrices are as long as the sizes say.
     #[inline(always)]
-    unsafe fn across<V: Vector<Element = T>, const ADD: bool>(mut self) {
+    unsafe fn across<V: Vector<Element = T>>(mut self) {
         let mut columns = self.width / V::LANES;
         // SAFETY: the caller's; `columns` registers are left in each row.
         unsafe {
             if V::COLUMNS >= 4 {
                 while columns >= 4 {
-                    self.down::<V, ADD, 4>();
+                    self.down::<V, 4>();
                     columns -= 4;
                 }
             }
             while columns >= 2 {
-                self.down::<V, ADD, 2>();
+                self.down::<V, 2>();
                 columns -= 2;
             }
             if columns > 0 {
-                self.down::<V, ADD, 1>();
+                self.down::<V, 1>();
             }
         }
     }
@@ -95,20 +92,17 @@ impl<T: Scalar> Tiles<T> {
     /// # Safety
     /// As [`across`](Self::across), and rows have `C` more registers.
     #[inline(always)]
-    unsafe fn down<V: Vector<Element = T>, const ADD: bool, const C: usize>(&mut self) {
-        // Tiles of nearly the same height: one of a single row would wait for its own sums.
-        let tiles = self.rows.div_ceil(ROWS);
-        for tile in 0..tiles {
-            let row = tile * self.rows / tiles;
+    unsafe fn down<V: Vector<Element = T>, const C: usize>(&mut self) {
+        for row in (0..self.rows).step_by(ROWS) {
             // SAFETY: the caller's; the rows are below `self.rows`.
             unsafe {
-                match (tile + 1) * self.rows / tiles - row {
-                    1 => self.tile::<V, ADD, C, 1>(row),
-                    2 => self.tile::<V, ADD, C, 2>(row),
-                    3 => self.tile::<V, ADD, C, 3>(row),
-                    4 => self.tile::<V, ADD, C, 4>(row),
-                    5 => self.tile::<V, ADD, C, 5>(row),
-                    _ => self.tile::<V, ADD, C, 6>(row),
+                match ROWS.min(self.rows - row) {
+                    1 => self.tile::<V, C, 1>(row),
+                    2 => self.tile::<V, C, 2>(row),
+                    3 => self.tile::<V, C, 3>(row),
+                    4 => self.tile::<V, C, 4>(row),
+                    5 => self.tile::<V, C, 5>(row),
+                    _ => self.tile::<V, C, 6>(row),
                 }
             }
         }
@@ -121,7 +115,7 @@ impl<T: Scalar> Tiles<T> {
     /// # Safety
     /// As [`down`](Self::down), and the product has the rows.
     #[inline(always)]
-    unsafe fn tile<V, const ADD: bool, const C: usize, const R: usize>(&self, row: usize)
+    unsafe fn tile<V, const C: usize, const R: usize>(&self, row: usize)
     where
         V: Vector<Element = T>,
     {
@@ -148,7 +142,7 @@ impl<T: Scalar> Tiles<T> {
                 for j in 0..C {
                     let c = self.c.add((row + r) * self.width + j * V::LANES);
                     // Added last: the sums of many calls are rounded once a call, not once a step.
-                    let sum = if ADD {
+                    let sum = if self.add {
                         V::load(c).add(sums[r][j])
                     } else {
                         sums[r][j]
@@ -159,3 +153,6 @@ impl<T: Scalar> Tiles<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

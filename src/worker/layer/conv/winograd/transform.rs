@@ -134,8 +134,8 @@ fn scaled<V: Vector, const N: usize>(points: &Points<V, N>, mut x: [V; N]) -> [V
     x
 }
 
-/// Registers of each row of numbers that are mapped together: pages of memory are visited once for
-/// all of them.
+/// Registers of each row of numbers that are mapped together. Four instead of one: about 5 % faster
+/// for images that are not in the cache, and about 3 % slower for a convolution of those that are.
 const GROUP: usize = 4;
 
 /// Room for a square whose columns are mapped and whose rows are not.
