@@ -1,9 +1,10 @@
 //! The one step loop. Topologies, models and inputs differ; the order of a step and its clock do not.
 
 use super::clock::StepClock;
+use super::cores::awake;
 use super::events;
 use super::exchange::Exchange;
-use super::input::Input;
+use super::input::{Batch, Input};
 use super::layer::Tape;
 use super::model::Model;
 use crate::protocol::{Event, StepWindow};
@@ -94,10 +95,15 @@ impl StepLoop {
         let batch = self.input.next(clock).context("taking a batch")?;
         seen.examples += batch.examples as u64;
         seen.label_sum += batch.label_sum;
+        awake(|| self.train(&batch, clock, seen))
+    }
+
+    /// Forward, backward and update.
+    fn train(&mut self, batch: &Batch, clock: &mut StepClock, seen: &mut Seen) -> Result<()> {
         self.tape.rewind();
         let loss = self
             .model
-            .loss(&mut self.tape, &batch)
+            .loss(&mut self.tape, batch)
             .context("computing the loss")?;
         clock.book(Phase::Forward);
         let Some(loss) = loss else {

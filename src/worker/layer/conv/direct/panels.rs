@@ -39,6 +39,12 @@ pub fn read<T: Scalar>(numbers: &[T]) -> &[T] {
     &numbers[usize::from(numbers[0].to_byte())..]
 }
 
+/// Whether rows of `filters` numbers lie as one panel of `columns` registers would.
+#[inline(always)]
+pub fn is_panel<V: Vector>(rows: &[V::Element], filters: usize, columns: usize) -> bool {
+    filters == columns * V::LANES && rows.as_ptr().addr().is_multiple_of(CACHE_LINE)
+}
+
 /// Overwrites `panel` with the registers `columns` of each row of `filters` numbers.
 #[inline(always)]
 pub fn lay_out<V: Vector>(

@@ -10,7 +10,7 @@
 use super::super::super::scalar::Scalar;
 use super::super::super::simd::{Kernel, Vector};
 use super::super::geometry::Geometry;
-use super::panels::{last_of, lay_out, make_room, panels};
+use super::panels::{is_panel, last_of, lay_out, make_room, panels};
 use super::runs::{Path, Run, inside, parts};
 use super::tile::{Factor, Products, ROWS, Tile};
 use std::ops::Range;
@@ -82,9 +82,14 @@ impl<T: Scalar> Correlate<'_, T> {
         for (image, gradients) in self.images.chunks_exact(g.image()).zip(gradients) {
             for lines in parts(g.out_height(), most) {
                 let gradients = &gradients[lines.start * row..lines.end * row];
-                let panel = make_room(self.room, lines.len() * width);
                 let columns = columns.start..columns.start + C;
-                lay_out::<V>(gradients, self.filters, columns.clone(), panel);
+                let panel = if is_panel::<V>(gradients, self.filters, C) {
+                    gradients
+                } else {
+                    let panel = make_room(self.room, lines.len() * width);
+                    lay_out::<V>(gradients, self.filters, columns.clone(), panel);
+                    panel
+                };
                 let block = Block {
                     geometry: g,
                     image,
