@@ -4,7 +4,7 @@
 use candle_core::{Device, Result, Tensor};
 use std::sync::{Arc, Barrier};
 use xrun::spec::settings::Settings;
-use xrun::terms::ModelName;
+use xrun::terms::{Convolution, ModelName};
 use xrun::worker::clock::StepClock;
 use xrun::worker::exchange::{Exchange, group};
 use xrun::worker::input::{Batch, Input};
@@ -126,7 +126,17 @@ fn relative_distance(a: &[f32], b: &[f32]) -> f64 {
 
 #[test]
 fn replicas_that_share_a_batch_train_as_one_does() {
-    let settings = settings(0.1);
+    // Winograd's rounding errors are a few times larger, and five steps make more of them.
+    check(Convolution::Direct, 1e-5);
+    check(Convolution::Winograd, 1e-4);
+}
+
+/// Holds two and four replicas against one.
+fn check(convolution: Convolution, bound: f64) {
+    let settings = Settings {
+        convolution,
+        ..settings(0.1)
+    };
     let initial = model::build(&settings, settings.seed).unwrap();
     let initial: Vec<f32> = initial
         .parameters()
@@ -140,8 +150,8 @@ fn replicas_that_share_a_batch_train_as_one_does() {
         let (shared, digests) = train(&settings, replicas);
         let distance = relative_distance(&shared, &alone);
         assert!(
-            distance < 1e-5,
-            "{replicas} replicas are {distance:e} from one"
+            distance < bound,
+            "{convolution}: {replicas} replicas are {distance:e} from one"
         );
         assert!(
             digests.windows(2).all(|pair| pair[0] == pair[1]),

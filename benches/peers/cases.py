@@ -59,7 +59,7 @@ class Programs:
     def build(self, cases):
         """Builds xrun's own side, with all cores and once."""
         for bench in dict.fromkeys("input" if case.model == "input" else "step" for case in cases):
-            self.executables[bench] = built(bench)
+            self.executables[bench] = built(bench, self.asked.features)
 
     def of(self, case, cores):
         listed = ",".join(map(str, cores))
@@ -68,7 +68,7 @@ class Programs:
             own = [self.executables["input"], "--pipeline", "--cores", listed, *windows]
             return [Program("xrun", tuple(own), True), *self.peers(case, windows)]
         steps = ["--batch", str(case.batch), "--steps", str(self.asked.steps), "--warmup", str(self.asked.warmup)]
-        own = [self.executables["step"], "--model", case.model, "--cores", listed, "--replicas", "1", *steps]
+        own = [self.executables["step"], "--model", case.model, "--cores", listed, "--check", *steps]
         if case.model != "cifar10":
             return [Program("xrun", tuple(own), True), *self.peers(case, steps)]
         ways = [
@@ -89,9 +89,9 @@ class Programs:
                 yield Program(name, command)
 
 
-def built(bench):
-    """The path of a benchmark's executable, after cargo has built it."""
-    command = ["cargo", "bench", "--bench", bench, "--no-run", "--message-format=json"]
+def built(bench, features):
+    """The path of a benchmark's executable, after cargo has built it with these features."""
+    command = ["cargo", "bench", "--bench", bench, "--features", features, "--no-run", "--message-format=json"]
     try:
         cargo = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     except FileNotFoundError:

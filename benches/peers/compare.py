@@ -26,6 +26,7 @@ def arguments():
     parser.add_argument("--python", default=sys.executable, help="interpreter with TensorFlow")
     parser.add_argument("--pytorch", help="interpreter with PyTorch; without it PyTorch is left out")
     parser.add_argument("--convolution", default="auto", help="xrun's ways to convolve, such as winograd,direct")
+    parser.add_argument("--features", default="", help="cargo features of xrun's side, such as avx512")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30, help="steps that a process times")
     parser.add_argument("--warmup", type=int, default=5, help="steps before them")

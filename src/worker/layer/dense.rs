@@ -27,11 +27,13 @@ use super::Activation;
 use super::Layer;
 use super::activation::rows;
 use super::operation::{Backward, Function, View};
+use super::partition::{add, examples_per_thread};
 use super::scalar::Scalar;
 use super::simd::Level;
 use super::tape::Tape;
 use candle_core::{Result, Shape, Tensor, Var};
 use product::{Correlation, Product, Sizes};
+use rayon::prelude::*;
 
 /// One fully connected layer.
 #[derive(Clone, Debug)]
@@ -112,25 +114,12 @@ impl Function<3> for Affine {
         [dx, dw, db]: [Option<&mut [T]>; 3],
         room: &mut Room<T>,
     ) {
-        let [x, w, b] = call.args;
+        let [x, w, _] = call.args;
         let product = product(&x, &w);
         let Room { dy, sums, scratch } = room;
-        let level = Level::best();
-        sums.clear();
-        sums.resize(b.data.len(), T::zero());
-        let dy = match self.activation {
-            Activation::Identity => {
-                rows::add_rows(level, call.gradient.data, sums);
-                call.gradient.data
-            }
-            Activation::Relu => {
-                dy.resize(call.result.data.len(), T::zero());
-                rows::rectify_gradient(level, call.result.data, call.gradient.data, dy, sums);
-                dy
-            }
-        };
+        let dy = self.through_activation(&call, dy, sums);
         if let Some(db) = db {
-            db.copy_from_slice(sums);
+            db.copy_from_slice(&sums[..db.len()]);
         }
         if let Some(dw) = dw {
             let of = Correlation {
@@ -144,6 +133,42 @@ impl Function<3> for Affine {
         if let Some(dx) = dx {
             product.input_gradient(dy, w.data, dx, scratch);
         }
+    }
+}
+
+impl Affine {
+    /// The gradient by what the activation takes; puts the sums of its columns first in `sums`.
+    fn through_activation<'a, T: Scalar>(
+        &self,
+        call: &Backward<'a, T, 3>,
+        room: &'a mut Vec<T>,
+        sums: &mut Vec<T>,
+    ) -> &'a [T] {
+        let (y, dy) = (call.result.data, call.gradient.data);
+        let (level, outputs) = (Level::best(), call.result.dims[1]);
+        let part = outputs * examples_per_thread(call.result.dims[0]);
+        sums.clear();
+        sums.resize(dy.len().div_ceil(part) * outputs, T::zero());
+        let sums_of_parts = sums.par_chunks_mut(outputs);
+        let before: &[T] = match self.activation {
+            Activation::Identity => {
+                (dy.par_chunks(part).zip(sums_of_parts))
+                    .for_each(|(dy, sums)| rows::add_rows(level, dy, sums));
+                dy
+            }
+            Activation::Relu => {
+                room.resize(dy.len(), T::zero());
+                (y.par_chunks(part).zip(dy.par_chunks(part)))
+                    .zip(room.par_chunks_mut(part).zip(sums_of_parts))
+                    .for_each(|((y, dy), (out, sums))| {
+                        rows::rectify_gradient(level, y, dy, out, sums);
+                    });
+                room
+            }
+        };
+        let (first, others) = sums.split_at_mut(outputs);
+        others.chunks(outputs).for_each(|sums| add(first, sums));
+        before
     }
 }
 
