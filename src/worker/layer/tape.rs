@@ -30,6 +30,7 @@ use super::scalar::Scalar;
 use candle_core::{DType, Result, Shape, Tensor, TensorId};
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// One chain of calls, and the gradients of its variables.
 #[derive(Default)]
@@ -40,6 +41,9 @@ pub struct Tape {
     /// Gradients by variables.
     gradients: HashMap<TensorId, Tensor>,
 }
+
+/// The result of a call, and the gradient by it.
+type Memory = (Tensor, Option<Tensor>);
 
 /// A call of a function, with memory that outlives the pass.
 struct Slot {
@@ -105,7 +109,7 @@ impl Tape {
     fn take<T: Scalar, F: Function<N>, const N: usize>(
         &mut self,
         shape: &Shape,
-    ) -> (F::Room<T>, Option<(Tensor, Option<Tensor>)>) {
+    ) -> (F::Room<T>, Option<Memory>) {
         if self.used == self.slots.len() {
             return Default::default();
         }
@@ -205,8 +209,8 @@ impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
         gradients: &mut HashMap<TensorId, Tensor>,
     ) -> Result<()> {
         for variable in self.args.iter().filter(|arg| arg.is_variable()) {
-            if !gradients.contains_key(&variable.id()) {
-                gradients.insert(variable.id(), variable.zeros_like()?);
+            if let Entry::Vacant(entry) = gradients.entry(variable.id()) {
+                entry.insert(variable.zeros_like()?);
             }
         }
         let args = std::array::from_fn(|i| &self.args[i]);
