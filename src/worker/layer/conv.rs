@@ -85,7 +85,7 @@ impl Conv {
         }
     }
 
-    /// The same layer with [`max_pool`](super::max_pool()) behind it, as one operation.
+    /// The same layer with [`MaxPool`](super::MaxPool) behind it, as one operation.
     pub fn pooled(self) -> Self {
         Self {
             pooled: true,

@@ -21,7 +21,7 @@ impl Activation {
         });
     }
 
-    /// The same for maxima of windows, and sets the places of those to [`NOWHERE`] that the rectifier
+    /// The same for maxima of windows, and sets the places of those to `NOWHERE` that the rectifier
     /// stops. Gives what comes out where the function is applied before the maximum is taken, since
     /// it never falls.
     pub fn add_biases_to_maxima<T: Scalar>(

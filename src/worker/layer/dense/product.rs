@@ -1,15 +1,15 @@
 //! The three products of a fully connected layer: result, gradient of the input, gradient of the
 //! weights.
 //!
-//! In and out: slices of numbers, row by row. All three run one register tile, [`tile`]: some rows of
-//! the left factor, read where they lie, by a packed [panel](pack) of the right factor (Goto, van de
+//! In and out: slices of numbers, row by row. All three run one register tile, `tile`: some rows of
+//! the left factor, read where they lie, by a packed panel (`pack`) of the right factor (Goto, van de
 //! Geijn 2008, "Anatomy of high-performance matrix multiplication"). They differ in what is packed:
 //!
 //! | | left, rows as they lie | right, packed | tile of |
 //! |---|---|---|---|
-//! | [`forward`] | x | w, a block at a time | y |
-//! | [`input_gradient`] | w | dyᵀ | dxᵀ |
-//! | [`weight_gradient`] | xᵀ, transposed in blocks | dy | dw |
+//! | `forward` | x | w, a block at a time | y |
+//! | `input_gradient` | w | dyᵀ | dxᵀ |
+//! | `weight_gradient` | xᵀ, transposed in blocks | dy | dw |
 //!
 //! So the weights, the largest of all, are read once and never transposed. Sums over a batch or a
 //! row of weights are not split over threads: any number of threads gives the same bits. Knows
