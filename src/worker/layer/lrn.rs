@@ -125,10 +125,7 @@ impl Function<1> for Pooled {
     type Room<T: Scalar> = Vec<u8>;
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
-        Windows::check_images(x)?;
-        let windows = Windows::of(x);
-        let (height, width) = (windows.out_height(), windows.out_width());
-        Ok((x[0], height, width, windows.channels).into())
+        Windows::maxima_of(x)
     }
 
     fn forward<T: Scalar>(&self, [x]: [View<T>; 1], y: &mut [T], places: &mut Vec<u8>) {

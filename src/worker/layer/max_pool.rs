@@ -48,10 +48,7 @@ impl Function<1> for MaxPool {
     type Room<T: Scalar> = Vec<u8>;
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
-        Windows::check_images(x)?;
-        let windows = Windows::of(x);
-        let (height, width) = (windows.out_height(), windows.out_width());
-        Ok((x[0], height, width, windows.channels).into())
+        Windows::maxima_of(x)
     }
 
     fn forward<T: Scalar>(&self, [x]: [View<T>; 1], y: &mut [T], places: &mut Vec<u8>) {
@@ -89,10 +86,13 @@ impl Function<1> for MaxPool {
 }
 
 impl Windows {
-    /// An error unless `dims` are those of images.
-    pub(super) fn check_images(dims: &[usize]) -> Result<()> {
+    /// The shape of the maxima of images `dims`. An error where these are no images.
+    pub(super) fn maxima_of(dims: &[usize]) -> Result<Shape> {
         match *dims {
-            [_, height, width, channels] if height * width * channels > 0 => Ok(()),
+            [batch, height, width, channels] if height * width * channels > 0 => {
+                let windows = Self::of(dims);
+                Ok((batch, windows.out_height(), windows.out_width(), channels).into())
+            }
             _ => candle_core::bail!("{dims:?} is no shape of images to pool"),
         }
     }

@@ -32,58 +32,41 @@ pub trait Scalar: FloatDType + Debug + Default + sealed::Sealed {
     fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output;
 }
 
-impl Scalar for f32 {
-    #[inline(always)]
-    fn square_root(self) -> Self {
-        self.sqrt()
-    }
+/// Both types do the same, with storage and registers of their own.
+macro_rules! scalar {
+    ($number:ident, $storage:ident, $run:ident) => {
+        impl Scalar for $number {
+            #[inline(always)]
+            fn square_root(self) -> Self {
+                self.sqrt()
+            }
 
-    #[inline(always)]
-    fn from_byte(byte: u8) -> Self {
-        byte.into()
-    }
+            #[inline(always)]
+            fn from_byte(byte: u8) -> Self {
+                byte.into()
+            }
 
-    #[inline(always)]
-    fn to_byte(self) -> u8 {
-        self as u8
-    }
+            #[inline(always)]
+            fn to_byte(self) -> u8 {
+                self as u8
+            }
 
-    fn numbers_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
-        match storage {
-            CpuStorage::F32(numbers) => Ok(numbers),
-            _ => candle_core::bail!("not all tensors of a layer are f32"),
+            fn numbers_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
+                match storage {
+                    CpuStorage::$storage(numbers) => Ok(numbers),
+                    _ => candle_core::bail!(concat!(
+                        "not all tensors of a layer are ",
+                        stringify!($number)
+                    )),
+                }
+            }
+
+            fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output {
+                $run(level, kernel)
+            }
         }
-    }
-
-    fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output {
-        run_f32(level, kernel)
-    }
+    };
 }
 
-impl Scalar for f64 {
-    #[inline(always)]
-    fn square_root(self) -> Self {
-        self.sqrt()
-    }
-
-    #[inline(always)]
-    fn from_byte(byte: u8) -> Self {
-        byte.into()
-    }
-
-    #[inline(always)]
-    fn to_byte(self) -> u8 {
-        self as u8
-    }
-
-    fn numbers_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
-        match storage {
-            CpuStorage::F64(numbers) => Ok(numbers),
-            _ => candle_core::bail!("not all tensors of a layer are f64"),
-        }
-    }
-
-    fn run_at<K: Kernel<Self>>(level: Level, kernel: K) -> K::Output {
-        run_f64(level, kernel)
-    }
-}
+scalar!(f32, F32, run_f32);
+scalar!(f64, F64, run_f64);
