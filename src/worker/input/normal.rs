@@ -36,8 +36,11 @@ impl NormalInput {
 
 impl Input for NormalInput {
     fn next(&mut self, clock: &mut StepClock) -> Result<Batch> {
-        let inputs = self.draw(Use::NormalInput, self.widths.0)?;
-        let targets = self.draw(Use::NormalTarget, self.widths.1)?;
+        let (inputs, targets) = rayon::join(
+            || self.draw(Use::NormalInput, self.widths.0),
+            || self.draw(Use::NormalTarget, self.widths.1),
+        );
+        let (inputs, targets) = (inputs?, targets?);
         self.taken += self.batch as u64;
         clock.book(Phase::Distort);
         Ok(Batch {

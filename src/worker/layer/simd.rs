@@ -13,6 +13,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+pub mod transpose;
 
 use super::scalar::Scalar;
 
@@ -49,6 +50,8 @@ pub trait Vector: Copy {
     fn select(self, mask: Self::Mask, other: Self) -> Self;
     /// The sum of all lanes, in an order that the level fixes.
     fn sum(self) -> Self::Element;
+    /// The lanes of the two in turn: first those of their lower halves, then those of their upper ones.
+    fn interleave(self, other: Self) -> [Self; 2];
 
     /// # Safety
     /// `LANES` numbers can be read.

@@ -112,6 +112,19 @@ impl Vector for Lanes {
     }
 
     #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        unsafe {
+            // In each half of the registers.
+            let lower = _mm256_unpacklo_ps(self.0, other.0);
+            let upper = _mm256_unpackhi_ps(self.0, other.0);
+            [
+                Self(_mm256_permute2f128_ps::<0x20>(lower, upper)),
+                Self(_mm256_permute2f128_ps::<0x31>(lower, upper)),
+            ]
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         unsafe { Self(_mm256_loadu_ps(from)) }
     }

@@ -105,6 +105,16 @@ impl Vector for Lanes {
     }
 
     #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        unsafe {
+            // A lane from 16 on is one of `other`.
+            let lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
+            [lower, upper].map(|lanes| Self(_mm512_permutex2var_ps(self.0, lanes, other.0)))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         unsafe { Self(_mm512_loadu_ps(from)) }
     }

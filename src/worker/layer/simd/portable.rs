@@ -89,6 +89,12 @@ impl<T: Scalar, const N: usize> Vector for Lanes<T, N> {
     }
 
     #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        let from = |first: usize| Self(from_fn(|i| [self.0, other.0][i % 2][first + i / 2]));
+        [from(0), from(N / 2)]
+    }
+
+    #[inline(always)]
     unsafe fn load(from: *const T) -> Self {
         // SAFETY: the caller promises `N` numbers; an array of them is aligned as one.
         unsafe { Self(from.cast::<[T; N]>().read()) }

@@ -175,3 +175,34 @@ fn reciprocal_roots_are_right_to_the_last_digits() {
         }
     }
 }
+
+#[test]
+fn matrices_of_any_size_are_transposed() {
+    let from: Vec<f32> = (0..40 * 50).map(|i| i as f32).collect();
+    for level in Level::available() {
+        for (rows, columns) in [(1, 1), (4, 4), (16, 16), (7, 33), (40, 3), (35, 50), (0, 5)] {
+            let mut to = vec![-1.0; 50 * 41];
+            level.run(transpose::Transpose {
+                from: &from,
+                from_stride: 50,
+                rows,
+                columns,
+                to: &mut to,
+                to_stride: 41,
+            });
+            for (at, number) in to.into_iter().enumerate() {
+                let (column, row) = (at / 41, at % 41);
+                let within = row < rows && column < columns;
+                let expected = if within {
+                    from[row * 50 + column]
+                } else {
+                    -1.0
+                };
+                assert_eq!(
+                    number, expected,
+                    "{level:?}: {row}, {column} of {rows}x{columns}"
+                );
+            }
+        }
+    }
+}

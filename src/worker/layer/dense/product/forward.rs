@@ -1,5 +1,5 @@
-//! `y = f(x · w + b)`. Each task computes some columns: it packs a block of the weights, multiplies
-//! it by all rows of x, and goes on down these columns. Bias and activation follow the last block.
+//! `y = f(x · w + b)`. Each task computes some columns: it packs one panel of the weights after the
+//! other and multiplies it by all rows of x. Bias and activation follow the last one.
 
 use super::super::super::Activation;
 use super::super::super::scalar::Scalar;
@@ -10,12 +10,13 @@ use super::tile::{Multiply, Start};
 use super::{Product, Sizes};
 use std::ops::Range;
 
-/// Rows of weights that are packed at a time. Such a block, the next one, which is fetched meanwhile,
-/// and the part of x that it meets fit into a second-level cache of a megabyte.
-const DEPTH: usize = 256;
+/// Rows of a panel. It fits into a first-level cache or nearly so; with fewer rows, sums are loaded and
+/// stored too often.
+const DEPTH: usize = 192;
 
-/// Most columns of a block, so that rows of weights are read in long pieces.
-const COLUMNS: usize = 256;
+/// Most columns of a task, so that rows of weights are read in long pieces and their sums stay in a
+/// second-level cache of a megabyte.
+const COLUMNS: usize = 512;
 
 /// What a layer is applied to, and its parameters.
 #[derive(Clone, Copy)]
@@ -43,7 +44,8 @@ impl Product {
         assert_eq!(y.len(), batch * outputs, "outputs");
         let (width, threads) = (Width::of::<T>(self.level), self.threads());
         let columns = Split::new(outputs, width.lanes, COLUMNS / width.lanes, threads);
-        let piece = columns.longest() * (DEPTH.min(inputs) + batch);
+        let sums = columns.longest() * batch;
+        let piece = sums + width.panel * DEPTH.min(inputs);
         let room = aligned(room, piece * threads.min(columns.parts));
         let y = Parted::new(y);
         share(columns.parts, room, piece, |index, room| {
@@ -51,10 +53,9 @@ impl Product {
                 product: self,
                 layer,
                 columns: columns.part(index),
-                next: columns.part((index + threads).min(columns.parts - 1)),
                 width,
             };
-            task.run(room, &y);
+            task.run(room, sums, &y);
         });
     }
 }
@@ -64,37 +65,20 @@ struct Task<'a, T> {
     product: Product,
     layer: Affine<'a, T>,
     columns: Range<usize>,
-    /// What this thread computes next, if all threads are as fast.
-    next: Range<usize>,
     width: Width,
 }
 
 impl<T: Scalar> Task<'_, T> {
-    fn run(&self, room: &mut [T], y: &Parted<T>) {
-        let inputs = self.product.sizes.inputs;
-        let packed = self.width.padded(self.columns.len()) * DEPTH.min(inputs);
-        let (packed, sums) = room.split_at_mut(packed);
-        for first in (0..inputs).step_by(DEPTH) {
-            let end = inputs.min(first + DEPTH);
-            let next = if end < inputs {
-                self.weights(end..inputs.min(end + DEPTH), &self.columns)
-            } else {
-                self.weights(0..inputs.min(DEPTH), &self.next)
-            };
-            self.add_block(first..end, packed, sums, next);
-        }
-        self.finish(sums, y);
-    }
-
-    /// Adds what some inputs contribute. Sums lie panel by panel.
-    fn add_block(&self, block: Range<usize>, packed: &mut [T], sums: &mut [T], next: Rows<T>) {
+    fn run(&self, room: &mut [T], sums: usize, y: &Parted<T>) {
         let Product { sizes, level } = self.product;
-        level.run(Pack {
-            from: self.weights(block.clone(), &self.columns),
-            to: packed,
-        });
-        let mut ahead = Ahead::of(next);
-        for panel in self.width.panels(self.columns.len()) {
+        let (sums, packed) = room.split_at_mut(sums);
+        let mut pieces = self.pieces().peekable();
+        while let Some((block, panel)) = pieces.next() {
+            level.run(Pack {
+                from: self.weights(&block, &panel),
+                to: packed,
+            });
+            let (rows, columns) = pieces.peek().cloned().unwrap_or_default();
             level.run(Multiply {
                 left: Rows {
                     numbers: &self.layer.x[block.start..],
@@ -102,7 +86,7 @@ impl<T: Scalar> Task<'_, T> {
                     rows: sizes.batch,
                     columns: block.len(),
                 },
-                panel: &packed[panel.start * block.len()..],
+                panel: packed,
                 to: &mut sums[panel.start * sizes.batch..],
                 stride: self.width.padded(panel.len()),
                 columns: panel.len(),
@@ -112,18 +96,30 @@ impl<T: Scalar> Task<'_, T> {
                     Start::Sums
                 },
                 streamed: false,
-                ahead: &mut ahead,
+                ahead: &mut Ahead::of(self.weights(&rows, &columns)),
             });
         }
+        self.finish(sums, y);
     }
 
-    fn weights(&self, block: Range<usize>, columns: &Range<usize>) -> Rows<'_, T> {
+    /// Rows and columns of the weights that are multiplied at a time, in this order: a block of rows
+    /// panel by panel, so that its part of x stays in the cache. Sums lie panel by panel.
+    fn pieces(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let inputs = self.product.sizes.inputs;
+        let blocks = (0..inputs).step_by(DEPTH);
+        blocks.flat_map(move |start| {
+            let panels = self.width.panels(self.columns.len());
+            panels.map(move |panel| (start..inputs.min(start + DEPTH), panel))
+        })
+    }
+
+    fn weights(&self, block: &Range<usize>, panel: &Range<usize>) -> Rows<'_, T> {
         let stride = self.product.sizes.outputs;
         Rows {
-            numbers: &self.layer.weights[block.start * stride + columns.start..],
+            numbers: &self.layer.weights[block.start * stride + self.columns.start + panel.start..],
             stride,
             rows: block.len(),
-            columns: columns.len(),
+            columns: panel.len(),
         }
     }
 

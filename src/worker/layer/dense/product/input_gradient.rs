@@ -2,8 +2,9 @@
 //! they lie, once. Only dy and dx, which are smaller by far, are transposed.
 
 use super::super::super::scalar::Scalar;
+use super::super::super::simd::transpose::Transpose;
 use super::ahead::Ahead;
-use super::pack::{Rows, Width, transpose};
+use super::pack::{Rows, Width};
 use super::share::{Parted, Split, aligned, share};
 use super::tile::{Multiply, ROWS, Start};
 use super::{Product, Sizes};
@@ -36,12 +37,13 @@ impl Product {
         let (width, threads) = (Width::of::<T>(self.level), self.threads());
         let rows = Split::new(inputs, ROWS, TILES, threads);
         let batch = width.padded(batch);
-        let (packed, piece) = (batch * outputs, batch * rows.longest());
+        let packed = batch * outputs;
+        let piece = (batch + width.panel) * rows.longest();
         let room = aligned(room, packed + piece * threads.min(rows.parts));
         let (packed, room) = room.split_at_mut(packed);
         self.pack_transposed(dy, packed, width);
         let dx = Parted::new(dx);
-        share(rows.parts, room, piece, |index, sums| {
+        share(rows.parts, room, piece, |index, room| {
             let task = Task {
                 product: self,
                 weights,
@@ -50,7 +52,8 @@ impl Product {
                 next: rows.part((index + threads).min(rows.parts - 1)),
                 width,
             };
-            task.run(sums, &dx);
+            let (sums, lines) = room.split_at_mut(batch * rows.longest());
+            task.run(sums, lines, &dx);
         });
     }
 
@@ -73,13 +76,14 @@ impl Product {
                     let at = panel.start * outputs + columns.start * stride;
                     // SAFETY: these rows of the panel are this task's alone.
                     let to = unsafe { packed.part(at..at + columns.len() * stride) };
-                    let from = Rows {
-                        numbers: &dy[panel.start * outputs + columns.start..],
-                        stride: outputs,
+                    self.level.run(Transpose {
+                        from: &dy[panel.start * outputs + columns.start..],
+                        from_stride: outputs,
                         rows: panel.len(),
                         columns: columns.len(),
-                    };
-                    transpose(from, to, stride);
+                        to,
+                        to_stride: stride,
+                    });
                 }
             },
         );
@@ -98,7 +102,7 @@ struct Task<'a, T> {
 }
 
 impl<T: Scalar> Task<'_, T> {
-    fn run(&self, sums: &mut [T], dx: &Parted<T>) {
+    fn run(&self, sums: &mut [T], lines: &mut [T], dx: &Parted<T>) {
         let outputs = self.product.sizes.outputs;
         for first in (0..outputs).step_by(DEPTH) {
             let end = outputs.min(first + DEPTH);
@@ -109,7 +113,7 @@ impl<T: Scalar> Task<'_, T> {
             };
             self.add_block(first..end, sums, next);
         }
-        self.finish(sums, dx);
+        self.finish(sums, lines, dx);
     }
 
     /// Adds what some outputs contribute. Sums lie panel by panel.
@@ -145,18 +149,24 @@ impl<T: Scalar> Task<'_, T> {
         }
     }
 
-    fn finish(&self, sums: &[T], dx: &Parted<T>) {
-        let Sizes { batch, inputs, .. } = self.product.sizes;
-        for panel in self.width.panels(batch) {
-            let stride = self.width.padded(panel.len());
-            let sums = &sums[panel.start * self.rows.len()..];
-            for (i, example) in panel.enumerate() {
-                let at = example * inputs + self.rows.start;
+    /// Sums become rows of dx, by way of `lines`, which one panel fits into.
+    fn finish(&self, sums: &[T], lines: &mut [T], dx: &Parted<T>) {
+        let Product { sizes, level } = self.product;
+        let rows = self.rows.len();
+        for panel in self.width.panels(sizes.batch) {
+            level.run(Transpose {
+                from: &sums[panel.start * rows..],
+                from_stride: self.width.padded(panel.len()),
+                rows,
+                columns: panel.len(),
+                to: lines,
+                to_stride: rows,
+            });
+            for (example, line) in panel.zip(lines.chunks(rows)) {
+                let at = example * sizes.inputs + self.rows.start;
                 // SAFETY: these columns are this task's alone.
-                let dx = unsafe { dx.part(at..at + self.rows.len()) };
-                for (row, dx) in dx.iter_mut().enumerate() {
-                    *dx = sums[row * stride + i];
-                }
+                let dx = unsafe { dx.part(at..at + rows) };
+                dx.copy_from_slice(line);
             }
         }
     }

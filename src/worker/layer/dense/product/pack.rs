@@ -107,19 +107,3 @@ impl<T: Scalar> Kernel<T> for Pack<'_, T> {
         }
     }
 }
-
-/// Puts row `r` of `from` into column `r` of `to`, whose rows are `stride` apart.
-pub fn transpose<T: Copy>(from: Rows<T>, to: &mut [T], stride: usize) {
-    /// Rows and columns at a time, so that lines of both sides stay in the cache until they are full.
-    const BLOCK: usize = 16;
-    from.check();
-    for first_row in (0..from.rows).step_by(BLOCK) {
-        let rows = BLOCK.min(from.rows - first_row);
-        for column in 0..from.columns {
-            let to = &mut to[column * stride + first_row..][..rows];
-            for (row, to) in to.iter_mut().enumerate() {
-                *to = from.numbers[(first_row + row) * from.stride + column];
-            }
-        }
-    }
-}

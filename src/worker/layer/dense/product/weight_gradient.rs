@@ -2,8 +2,9 @@
 //! columns of x and multiplies them by one panel of dy after the other.
 
 use super::super::super::scalar::Scalar;
+use super::super::super::simd::transpose::Transpose;
 use super::ahead::Ahead;
-use super::pack::{Pack, Rows, Width, transpose};
+use super::pack::{Pack, Rows, Width};
 use super::share::{Parted, Split, aligned, share};
 use super::tile::{Multiply, ROWS, Start};
 use super::{Product, Sizes};
@@ -49,13 +50,14 @@ impl Product {
         let dw = Parted::new(dw);
         share(rows.parts, room, piece, |index, transposed| {
             let rows = rows.part(index);
-            let columns = Rows {
-                numbers: &of.x[rows.start..],
-                stride: inputs,
+            self.level.run(Transpose {
+                from: &of.x[rows.start..],
+                from_stride: inputs,
                 rows: batch,
                 columns: rows.len(),
-            };
-            transpose(columns, transposed, batch);
+                to: transposed,
+                to_stride: batch,
+            });
             let numbers = rows.start * outputs..rows.end * outputs;
             // SAFETY: these rows are this task's alone.
             let dw = unsafe { dw.part(numbers.clone()) };
