@@ -18,7 +18,7 @@
 //! # }
 //! ```
 
-mod pixels;
+pub(super) mod pixels;
 mod pooled;
 mod window_sums;
 
