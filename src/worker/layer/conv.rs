@@ -30,7 +30,8 @@
 //! ```
 //!
 //! With [`Conv::pooled`] the result is `max_pool(y)`, and `y` is never written: maximum, bias and
-//! rectifier commute, so the activation follows the maximum.
+//! rectifier commute, so the activation follows the maximum. Normalisation is fused in the same way,
+//! before or after the maxima.
 //!
 //! Each thread takes a part of the batch, a few images at a time, so that what is computed of them
 //! stays in its cache. The gradient of the input is a convolution too: of the output's gradient with
