@@ -37,31 +37,64 @@ fn convolution() {
     let sizes = (1..4usize, 4..8usize, 4..8usize, 1..4usize, 1..4usize);
     let kernel = (1..5usize).prop_flat_map(|k| (Just(k), 0..k));
     check(
-        (sizes, kernel, activation(), any::<bool>()),
-        |((batch, height, width, channels, filters), (k, padding), activation, pooled)| {
+        (sizes, kernel, activation(), 0..4usize),
+        |((batch, height, width, channels, filters), (k, padding), activation, behind)| {
             let x = variable(&numbers(1, (batch, height, width, channels)));
             let w = variable(&numbers(2, (k, k, channels, filters)));
             let b = variable(&numbers(3, filters));
             let conv = Conv::new(w.clone(), b.clone(), padding, activation);
-            let conv = if pooled { conv.pooled() } else { conv };
+            let (conv, _) = fused(conv, behind);
             worst_error(&x, &conv, &[&w, &b])
         },
     );
 }
 
+/// A convolution with layers behind it, as one operation, and these layers.
+fn fused(conv: Conv, behind: usize) -> (Conv, Vec<Box<dyn Layer>>) {
+    let lrn = Lrn {
+        radius: 2,
+        bias: 1.5,
+        alpha: 0.7,
+    };
+    match behind {
+        0 => (conv, vec![]),
+        1 => (conv.pooled(), vec![Box::new(MaxPool)]),
+        2 => {
+            let behind: Vec<Box<dyn Layer>> = vec![Box::new(MaxPool), Box::new(lrn)];
+            (conv.pooled_and_normalised(lrn), behind)
+        }
+        _ => {
+            let behind: Vec<Box<dyn Layer>> = vec![Box::new(lrn), Box::new(MaxPool)];
+            (conv.normalised_and_pooled(lrn), behind)
+        }
+    }
+}
+
 #[test]
-fn a_pooled_convolution_is_a_convolution_and_a_pooling() {
+fn a_convolution_with_layers_behind_it_is_one_after_the_other() {
     let x = numbers(1, (3, 9, 10, 2));
     let (w, b) = (
         variable(&numbers(2, (3, 3, 2, 20))),
         variable(&numbers(3, 20)),
     );
-    let conv = Conv::new(w, b, 1, Activation::Relu);
-    let mut tape = Tape::default();
-    let apart = conv.forward(&mut tape, &x).unwrap();
-    let apart = MaxPool.forward(&mut tape, &apart).unwrap();
-    let fused = conv.pooled().forward(&mut Tape::default(), &x).unwrap();
-    assert!(relative_distance(&fused, &apart) < 1e-14);
+    let conv = Conv::new(w.clone(), b.clone(), 1, Activation::Relu);
+    for behind in 1..4 {
+        let (fused, layers) = fused(conv.clone(), behind);
+        let (mut apart, mut together) = (Tape::default(), Tape::default());
+        let mut y = conv.forward(&mut apart, &x).unwrap();
+        for layer in layers {
+            y = layer.forward(&mut apart, &y).unwrap();
+        }
+        let z = fused.forward(&mut together, &x).unwrap();
+        assert!(relative_distance(&z, &y) < 1e-14);
+        apart.backward().unwrap();
+        together.backward().unwrap();
+        for variable in [&w, &b] {
+            let [apart, together] =
+                [&apart, &together].map(|tape| tape.gradient(variable).unwrap());
+            assert!(relative_distance(together, apart) < 1e-13);
+        }
+    }
 }
 
 #[test]

@@ -30,7 +30,8 @@
 //! ```
 //!
 //! With [`Conv::pooled`] the result is `max_pool(y)`, and `y` is never written: maximum, bias and
-//! rectifier commute, so the activation follows the maximum.
+//! rectifier commute, so the activation follows the maximum. Normalisation is fused in the same way,
+//! before or after the maxima.
 //!
 //! Each thread takes a part of the batch, a few images at a time, so that what is computed of them
 //! stays in its cache. The gradient of the input is a convolution too: of the output's gradient with
@@ -46,6 +47,7 @@ mod winograd;
 
 use super::Activation;
 use super::Layer;
+use super::lrn::Lrn;
 use super::max_pool::windows::Windows;
 use super::operation::{self, Function, View};
 use super::partition::{add, examples_per_thread};
@@ -54,7 +56,7 @@ use super::simd::Level;
 use super::tape::Tape;
 use crate::terms;
 use candle_core::{Result, Shape, Tensor, Var};
-use pass::{Backward, Forward, Pass, Prepared};
+use pass::{Backward, Behind, Forward, Pass, Prepared, blocks, blocks_mut};
 use rayon::prelude::*;
 
 pub use algorithm::Algorithm;
@@ -68,7 +70,7 @@ pub struct Conv {
     biases: Var,
     padding: usize,
     activation: Activation,
-    pooled: bool,
+    behind: Behind,
     algorithm: terms::Convolution,
 }
 
@@ -80,17 +82,27 @@ impl Conv {
             biases,
             padding,
             activation,
-            pooled: false,
+            behind: Behind::Nothing,
             algorithm: terms::Convolution::Auto,
         }
     }
 
     /// The same layer with [`MaxPool`](super::MaxPool) behind it, as one operation.
     pub fn pooled(self) -> Self {
-        Self {
-            pooled: true,
-            ..self
-        }
+        let behind = Behind::Maxima;
+        Self { behind, ..self }
+    }
+
+    /// The same layer with [`MaxPool`](super::MaxPool) and `lrn` behind it, as one operation.
+    pub fn pooled_and_normalised(self, lrn: Lrn) -> Self {
+        let behind = Behind::NormalisedMaxima(lrn);
+        Self { behind, ..self }
+    }
+
+    /// The same layer with `lrn` and [`MaxPool`](super::MaxPool) behind it, as one operation.
+    pub fn normalised_and_pooled(self, lrn: Lrn) -> Self {
+        let behind = Behind::MaximaOfNormalised(lrn);
+        Self { behind, ..self }
     }
 
     /// The same layer, computed in another way.
@@ -117,7 +129,7 @@ impl Layer for Conv {
         let function = Convolution {
             padding: self.padding,
             activation: self.activation,
-            pooled: self.pooled,
+            behind: self.behind,
             algorithm: self.algorithm,
         };
         tape.apply(function, [x, &self.weights, &self.biases])
@@ -127,7 +139,7 @@ impl Layer for Conv {
 struct Convolution {
     padding: usize,
     activation: Activation,
-    pooled: bool,
+    behind: Behind,
     algorithm: terms::Convolution,
 }
 
@@ -136,6 +148,8 @@ struct Convolution {
 pub struct Room<T> {
     /// Where in its window each maximum was found; empty without pooling.
     places: Vec<u8>,
+    /// What is normalised; empty if nothing is.
+    kept: Vec<T>,
     /// Weights as the algorithm takes them, on the way forward and on the way back.
     forward: Vec<T>,
     back: Vec<T>,
@@ -163,15 +177,17 @@ impl Function<3> for Convolution {
             weights: &room.forward,
         };
         let part = examples_per_thread(x.dims[0]);
-        room.places
-            .resize(if self.pooled { out.len() } else { 0 }, 0);
-        let mut places = room.places.chunks_mut(part * pass.result());
+        room.places.resize(x.dims[0] * pass.places(), 0);
+        room.kept.resize(x.dims[0] * pass.kept(), T::zero());
+        let mut places = blocks_mut(&mut room.places, part * pass.places());
+        let mut kept = blocks_mut(&mut room.kept, part * pass.kept());
         let shares: Vec<_> = (x.data.chunks(part * pass.geometry.image()))
             .zip(out.chunks_mut(part * pass.result()))
             .map(|(x, y)| Forward {
                 x,
                 y,
                 places: places.next().unwrap_or_default(),
+                kept: kept.next().unwrap_or_default(),
             })
             .collect();
         room.threads.resize_with(shares.len(), Default::default);
@@ -201,7 +217,8 @@ impl Function<3> for Convolution {
         let part = examples_per_thread(x.dims[0]);
         let [image, result] = [pass.geometry.image(), pass.result()].map(|size| part * size);
         let mut dx = dx.unwrap_or_default().chunks_mut(image);
-        let mut places = room.places.chunks(result);
+        let mut places = blocks(&room.places, part * pass.places());
+        let mut kept = blocks(&room.kept, part * pass.kept());
         let results = (call.result.data.chunks(result)).zip(call.gradient.data.chunks(result));
         let shares: Vec<_> = (x.data.chunks(image).zip(results))
             .map(|(x, (y, dy))| Backward {
@@ -209,6 +226,7 @@ impl Function<3> for Convolution {
                 y,
                 dy,
                 places: places.next().unwrap_or_default(),
+                kept: kept.next().unwrap_or_default(),
                 dx: dx.next().unwrap_or_default(),
             })
             .collect();
@@ -294,7 +312,8 @@ impl Convolution {
             filters,
             activation: self.activation,
             level: Level::best(),
-            windows: self.pooled.then_some(windows),
+            behind: self.behind,
+            windows,
         }
     }
 }

@@ -18,12 +18,10 @@
 //! # }
 //! ```
 
-mod pixels;
-mod pooled;
+pub(super) mod pixels;
 mod window_sums;
 
 use super::Layer;
-use super::max_pool::windows::Windows;
 use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
@@ -31,7 +29,6 @@ use super::simd::Level;
 use super::tape::Tape;
 use candle_core::{Result, Shape, Tensor};
 use pixels::Pixels;
-use pooled::PooledLrn;
 use rayon::prelude::*;
 
 /// A normalisation without variables.
@@ -41,14 +38,6 @@ pub struct Lrn {
     pub radius: usize,
     pub bias: f64,
     pub alpha: f64,
-}
-
-impl Lrn {
-    /// The same layer with [`MaxPool`](super::MaxPool) behind it, as one operation: what is
-    /// normalised never leaves the cache.
-    pub const fn pooled(self) -> Pooled {
-        Pooled(self)
-    }
 }
 
 impl Layer for Lrn {
@@ -96,67 +85,5 @@ impl Lrn {
         let part = examples_per_thread(pixels) * channels;
         let lrn = self;
         (Pixels { lrn, channels }, part)
-    }
-}
-
-/// [`Lrn::pooled`].
-#[derive(Clone, Copy, Debug)]
-pub struct Pooled(Lrn);
-
-impl Layer for Pooled {
-    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
-        tape.apply(*self, [x])
-    }
-}
-
-impl Pooled {
-    fn of(&self, images: &[usize]) -> PooledLrn {
-        PooledLrn {
-            lrn: self.0,
-            windows: Windows::of(images),
-        }
-    }
-}
-
-impl Function<1> for Pooled {
-    const NAME: &'static str = "local response normalisation and max pool";
-
-    /// Where in its window each maximum was found.
-    type Room<T: Scalar> = Vec<u8>;
-
-    fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
-        Windows::maxima_of(x)
-    }
-
-    fn forward<T: Scalar>(&self, [x]: [View<T>; 1], y: &mut [T], places: &mut Vec<u8>) {
-        places.resize(y.len(), 0);
-        let pooled = self.of(x.dims);
-        let (level, part) = (Level::best(), examples_per_thread(x.dims[0]));
-        (x.data.par_chunks(part * pooled.windows.image()))
-            .zip(y.par_chunks_mut(part * pooled.windows.result()))
-            .zip(places.par_chunks_mut(part * pooled.windows.result()))
-            .for_each(|((x, y), places)| pooled.forward(level, x, y, places));
-    }
-
-    fn backward<T: Scalar>(
-        &self,
-        call: Backward<T, 1>,
-        [dx]: [Option<&mut [T]>; 1],
-        places: &mut Vec<u8>,
-    ) {
-        let Some(dx) = dx else { return };
-        let [x] = call.args;
-        let pooled = self.of(x.dims);
-        let (level, part) = (Level::best(), examples_per_thread(x.dims[0]));
-        let (image, result) = (pooled.windows.image(), pooled.windows.result());
-        (x.data.par_chunks(part * image))
-            .zip(dx.par_chunks_mut(part * image))
-            .zip(call.gradient.data.par_chunks(part * result))
-            .zip(places.par_chunks(part * result))
-            .for_each(|(((x, dx), dy), places)| pooled.backward(level, x, (dy, places), dx));
-    }
-
-    fn places<T: Scalar>(places: &Vec<u8>) -> Option<&[u8]> {
-        Some(places)
     }
 }

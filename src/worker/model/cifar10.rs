@@ -16,7 +16,7 @@ use super::{Model, scalar};
 use crate::terms::Convolution;
 use crate::worker::input::Batch;
 use crate::worker::layer::loss::CrossEntropy;
-use crate::worker::layer::lrn::{Lrn, Pooled};
+use crate::worker::layer::lrn::Lrn;
 use crate::worker::layer::{Activation, Conv, Dense, Layer, Tape};
 use candle_core::{DType, Result, Var};
 
@@ -29,13 +29,11 @@ const NORM: Lrn = Lrn {
     alpha: 0.001 / 9.0,
 };
 
-/// norm2 and pool2.
-const NORM_AND_POOL: Pooled = NORM.pooled();
-
 /// The network with its variables. Inputs `(batch, 24, 24, 3)`, targets `(batch,)` below 10.
 pub struct Cifar10 {
-    /// With pool1 in it.
+    /// With pool1 and norm1.
     conv1: Conv,
+    /// With norm2 and pool2.
     conv2: Conv,
     local3: Dense,
     local4: Dense,
@@ -59,8 +57,8 @@ impl Cifar10 {
         let b4 = v.constant("local4/biases", 192, 0.1)?;
         let b5 = v.constant("softmax_linear/biases", 10, 0.0)?;
         Ok(Self {
-            conv1: Conv::new(w1, b1, 2, Relu).pooled(),
-            conv2: Conv::new(w2, b2, 2, Relu),
+            conv1: Conv::new(w1, b1, 2, Relu).pooled_and_normalised(NORM),
+            conv2: Conv::new(w2, b2, 2, Relu).normalised_and_pooled(NORM),
             local3: Dense::new(w3, b3, Relu).decayed(WEIGHT_DECAY),
             local4: Dense::new(w4, b4, Relu).decayed(WEIGHT_DECAY),
             softmax_linear: Dense::new(w5, b5, Identity),
@@ -78,12 +76,10 @@ impl Cifar10 {
     }
 
     /// From images to one number for each class, before the softmax.
-    fn layers(&self) -> [&dyn Layer; 7] {
+    fn layers(&self) -> [&dyn Layer; 5] {
         [
             &self.conv1,
-            &NORM,
             &self.conv2,
-            &NORM_AND_POOL,
             &self.local3,
             &self.local4,
             &self.softmax_linear,

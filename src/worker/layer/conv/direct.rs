@@ -22,7 +22,7 @@ use panels::LayOut;
 use weights::Correlate;
 
 /// Numbers of images and results that stay in a core's second-level cache beside the weights.
-const BLOCK_NUMBERS: usize = 1 << 17;
+const BLOCK_NUMBERS: usize = 1 << 16;
 
 /// The convolution of one geometry with a number of filters, for any sizes.
 #[derive(Clone, Copy, Debug)]

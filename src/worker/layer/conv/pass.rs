@@ -3,11 +3,22 @@
 
 use super::super::Activation;
 use super::super::activation::rows;
+use super::super::lrn::Lrn;
+use super::super::lrn::pixels::Pixels;
 use super::super::max_pool::windows::Windows;
 use super::super::scalar::Scalar;
 use super::super::simd::Level;
 use super::algorithm::Algorithm;
 use super::geometry::Geometry;
+
+/// What stands behind a convolution and its activation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Behind {
+    Nothing,
+    Maxima,
+    NormalisedMaxima(Lrn),
+    MaximaOfNormalised(Lrn),
+}
 
 /// What is computed of each image, the same for all threads.
 #[derive(Clone, Copy)]
@@ -16,8 +27,9 @@ pub struct Pass {
     pub filters: usize,
     pub activation: Activation,
     pub level: Level,
+    pub behind: Behind,
     /// Of the maxima behind the convolution, if there are any.
-    pub windows: Option<Windows>,
+    pub windows: Windows,
 }
 
 /// Memory of one thread, kept from step to step.
@@ -25,6 +37,8 @@ pub struct Pass {
 pub struct Room<T> {
     /// Results of a block of images before pooling, then their gradients.
     whole: Vec<T>,
+    /// Gradients of a block of images before they are normalised.
+    normalised: Vec<T>,
     /// Whatever the algorithm keeps in it.
     scratch: Vec<T>,
     /// What becomes the gradients of weights and biases.
@@ -38,6 +52,8 @@ pub struct Forward<'a, T> {
     pub y: &'a mut [T],
     /// Empty without pooling.
     pub places: &'a mut [u8],
+    /// What is normalised; empty if nothing is.
+    pub kept: &'a mut [T],
 }
 
 /// The images of one thread with results and gradients, and where the gradient of the images goes.
@@ -47,6 +63,8 @@ pub struct Backward<'a, T> {
     pub dy: &'a [T],
     /// Empty without pooling.
     pub places: &'a [u8],
+    /// What was normalised; empty if nothing was.
+    pub kept: &'a [T],
     /// Empty where it is not wanted.
     pub dx: &'a mut [T],
 }
@@ -68,9 +86,26 @@ pub struct Prepared<'a, T> {
 impl Pass {
     /// Height and width of a result.
     pub fn result_size(&self) -> [usize; 2] {
-        match self.windows {
-            None => [self.geometry.out_height(), self.geometry.out_width()],
-            Some(windows) => [windows.out_height(), windows.out_width()],
+        match self.behind {
+            Behind::Nothing => [self.geometry.out_height(), self.geometry.out_width()],
+            _ => [self.windows.out_height(), self.windows.out_width()],
+        }
+    }
+
+    /// Maxima of one image.
+    pub fn places(&self) -> usize {
+        match self.behind {
+            Behind::Nothing => 0,
+            _ => self.windows.result(),
+        }
+    }
+
+    /// Numbers of one image that are normalised.
+    pub fn kept(&self) -> usize {
+        match self.behind {
+            Behind::Nothing | Behind::Maxima => 0,
+            Behind::NormalisedMaxima(_) => self.windows.result(),
+            Behind::MaximaOfNormalised(_) => self.whole(),
         }
     }
 
@@ -84,7 +119,8 @@ impl Pass {
         self.geometry.pixels() * self.filters
     }
 
-    /// Fills `y` and `places`, a block of images at a time, so that what is pooled is in the cache.
+    /// Fills `y`, `places` and `kept`, a block of images at a time, so that what goes from one step
+    /// to the next is in the cache.
     pub fn forward<T: Scalar>(
         &self,
         share: Forward<T>,
@@ -92,25 +128,64 @@ impl Pass {
         biases: &[T],
         room: &mut Room<T>,
     ) {
-        let Prepared { algorithm, weights } = filters;
         let (image, result) = (self.geometry.image(), self.result());
-        let block = algorithm.block();
-        let mut places = share.places.chunks_mut(block * result);
+        let block = filters.algorithm.block();
+        let mut places = blocks_mut(share.places, block * self.places());
+        let mut kept = blocks_mut(share.kept, block * self.kept());
         let blocks = share
             .x
             .chunks(block * image)
             .zip(share.y.chunks_mut(block * result));
         for (x, y) in blocks {
-            let Some(windows) = self.windows else {
-                algorithm.convolve(x, weights, y, &mut room.scratch);
-                self.activation.add_biases(self.level, y, biases);
-                continue;
+            let block = Forward {
+                x,
+                y,
+                places: places.next().unwrap_or_default(),
+                kept: kept.next().unwrap_or_default(),
             };
-            let whole = grown(&mut room.whole, x.len() / image * self.whole());
-            algorithm.convolve(x, weights, whole, &mut room.scratch);
-            let places = places.next().expect("a place for each maximum");
-            windows.pool(self.level, whole, y, places);
+            self.forward_block(block, filters, biases, room);
+        }
+    }
+
+    fn forward_block<T: Scalar>(
+        &self,
+        Forward { x, y, places, kept }: Forward<T>,
+        Prepared { algorithm, weights }: Prepared<T>,
+        biases: &[T],
+        Room { whole, scratch, .. }: &mut Room<T>,
+    ) {
+        let whole = grown(whole, x.len() / self.geometry.image() * self.whole());
+        let maxima = |whole: &[T], y: &mut [T], places: &mut [u8]| {
+            self.windows.pool(self.level, whole, y, places);
             (self.activation).add_biases_to_maxima(self.level, y, places, biases);
+        };
+        match self.behind {
+            Behind::Nothing => {
+                algorithm.convolve(x, weights, y, scratch);
+                self.activation.add_biases(self.level, y, biases);
+            }
+            Behind::Maxima => {
+                algorithm.convolve(x, weights, whole, scratch);
+                maxima(whole, y, places);
+            }
+            Behind::NormalisedMaxima(lrn) => {
+                algorithm.convolve(x, weights, whole, scratch);
+                maxima(whole, kept, places);
+                self.pixels(lrn).normalise(self.level, kept, y);
+            }
+            Behind::MaximaOfNormalised(lrn) => {
+                algorithm.convolve(x, weights, kept, scratch);
+                self.activation.add_biases(self.level, kept, biases);
+                self.pixels(lrn).normalise(self.level, kept, whole);
+                self.windows.pool(self.level, whole, y, places);
+            }
+        }
+    }
+
+    fn pixels(&self, lrn: Lrn) -> Pixels {
+        Pixels {
+            lrn,
+            channels: self.filters,
         }
     }
 
@@ -130,7 +205,8 @@ impl Pass {
         let (image, result) = (self.geometry.image(), self.result());
         let block = forward.block();
         let mut dx = share.dx.chunks_mut(block * image);
-        let mut places = share.places.chunks(block * result);
+        let mut places = blocks(share.places, block * self.places());
+        let mut kept = blocks(share.kept, block * self.kept());
         let results = share
             .y
             .chunks(block * result)
@@ -138,6 +214,22 @@ impl Pass {
         for (x, (y, dy)) in share.x.chunks(block * image).zip(results) {
             let whole = grown(&mut room.whole, x.len() / image * self.whole());
             let places = places.next().unwrap_or_default();
+            let kept = kept.next().unwrap_or_default();
+            let (y, dy) = match self.behind {
+                Behind::Nothing | Behind::Maxima => (y, dy),
+                Behind::NormalisedMaxima(lrn) => {
+                    let normalised = grown(&mut room.normalised, kept.len());
+                    self.pixels(lrn).gradient(self.level, kept, dy, normalised);
+                    (kept, &*normalised)
+                }
+                Behind::MaximaOfNormalised(lrn) => {
+                    let normalised = grown(&mut room.normalised, kept.len());
+                    self.windows.spread(self.level, dy, places, whole);
+                    self.pixels(lrn)
+                        .gradient(self.level, kept, whole, normalised);
+                    (kept, &*normalised)
+                }
+            };
             let before = Results { y, dy, places };
             let whole = self.through_activation(before, whole, &mut room.biases);
             forward.correlate(x, whole, &mut room.sums, &mut room.scratch);
@@ -155,17 +247,17 @@ impl Pass {
         whole: &'a mut [T],
         biases: &mut [T],
     ) -> &'a [T] {
-        match (self.windows, self.activation) {
-            (Some(windows), _) => {
+        match (self.behind, self.activation) {
+            (Behind::Maxima | Behind::NormalisedMaxima(_), _) => {
                 rows::add_passed(self.level, dy, places, biases);
-                windows.spread(self.level, dy, places, whole);
+                self.windows.spread(self.level, dy, places, whole);
                 whole
             }
-            (None, Activation::Relu) => {
+            (_, Activation::Relu) => {
                 rows::rectify_gradient(self.level, y, dy, whole, biases);
                 whole
             }
-            (None, Activation::Identity) => {
+            (_, Activation::Identity) => {
                 rows::add_rows(self.level, dy, biases);
                 dy
             }
@@ -190,4 +282,14 @@ fn grown<T: Scalar>(memory: &mut Vec<T>, length: usize) -> &mut [T] {
         memory.resize(length, T::zero());
     }
     &mut memory[..length]
+}
+
+/// Parts of `length`; none of what is empty.
+pub fn blocks<T>(of: &[T], length: usize) -> impl Iterator<Item = &[T]> {
+    of.chunks(length.max(1))
+}
+
+/// [`blocks`] to be written.
+pub fn blocks_mut<T>(of: &mut [T], length: usize) -> impl Iterator<Item = &mut [T]> {
+    of.chunks_mut(length.max(1))
 }

@@ -16,7 +16,7 @@ use super::tile::{Factor, Products, ROWS, Tile};
 use std::ops::Range;
 
 /// Numbers of a panel of gradients that stay in a core's first-level cache beside the images.
-const BLOCK_NUMBERS: usize = 6 << 10;
+const BLOCK_NUMBERS: usize = 12 << 10;
 
 /// What some images add to the gradient of the weights.
 pub struct Correlate<'a, T> {
