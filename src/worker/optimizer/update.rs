@@ -14,6 +14,10 @@ const EPSILON: f32 = 1e-8;
 /// Exponential averages approach this decay as steps go by.
 const AVERAGE_DECAY: f64 = 0.9999;
 
+/// Numbers from one that is updated to those that are fetched meanwhile: a page, since the hardware
+/// fetches no line of the next one.
+const AHEAD: usize = 4096 / size_of::<f32>();
+
 /// Some neighbouring numbers of every array of a piece; empty where the rule keeps none.
 pub struct Chunk<'a> {
     pub weights: &'a mut [f32],
@@ -97,6 +101,7 @@ impl Apply<'_> {
         }
         let whole = length - length % V::LANES;
         for at in (0..whole).step_by(V::LANES) {
+            self.fetch::<V>(at + AHEAD);
             self.registers::<V, ADAM, AVERAGE>(at, V::LANES);
         }
         if whole < length {
@@ -104,7 +109,18 @@ impl Apply<'_> {
         }
     }
 
-    /// Updates `count` numbers from `at` on, at most a register of them.
+    /// Fetches the lines of number `at`, which may lie beyond the chunk: addresses are hints.
+    #[inline(always)]
+    fn fetch<V: Vector<Element = f32>>(&self, at: usize) {
+        V::prefetch(self.chunk.gradient.as_ptr().wrapping_add(at));
+        V::prefetch(self.chunk.mean.as_ptr().wrapping_add(at));
+        V::prefetch(self.chunk.square.as_ptr().wrapping_add(at));
+        V::prefetch(self.chunk.weights.as_ptr().wrapping_add(at));
+        V::prefetch(self.chunk.average.as_ptr().wrapping_add(at));
+    }
+
+    /// Updates `count` numbers from `at` on, at most a register of them. All arrays may lie at the
+    /// same place of a page; a load that follows a store to such a place waits for it.
     #[inline(always)]
     fn registers<V: Vector<Element = f32>, const ADAM: bool, const AVERAGE: bool>(
         &mut self,
@@ -117,10 +133,11 @@ impl Apply<'_> {
             ..
         } = self.update;
         let gradient: V = load(self.chunk.gradient, at, count);
+        let weights: V = load(self.chunk.weights, at, count);
         let step = if ADAM {
             let mean: V = load(self.chunk.mean, at, count);
-            let mean = approach(mean, gradient, 1.0 - BETA1);
             let square: V = load(self.chunk.square, at, count);
+            let mean = approach(mean, gradient, 1.0 - BETA1);
             let square = approach(square, gradient.mul(gradient), 1.0 - BETA2);
             store(mean, self.chunk.mean, at, count);
             store(square, self.chunk.square, at, count);
@@ -128,7 +145,6 @@ impl Apply<'_> {
         } else {
             gradient
         };
-        let weights: V = load(self.chunk.weights, at, count);
         let weights = step.mul_add(V::splat(-learning_rate), weights);
         store(weights, self.chunk.weights, at, count);
         if AVERAGE {
