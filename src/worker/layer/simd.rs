@@ -209,6 +209,25 @@ macro_rules! for_registers {
 }
 pub(super) use for_registers;
 
+/// The body with the number of registers that stand side by side as the constant `$C`, from 1 to as
+/// many as the level has room for.
+macro_rules! with_columns {
+    ($V:ident, $registers:expr, |$C:ident| $body:expr) => {
+        match $registers {
+            1 => with_columns!(@ $C, 1, $body),
+            2 if $V::COLUMNS >= 2 => with_columns!(@ $C, 2, $body),
+            3 if $V::COLUMNS >= 3 => with_columns!(@ $C, 3, $body),
+            4 if $V::COLUMNS >= 4 => with_columns!(@ $C, 4, $body),
+            registers => panic!("{registers} registers side by side"),
+        }
+    };
+    (@ $C:ident, $count:literal, $body:expr) => {{
+        const $C: usize = $count;
+        $body
+    }};
+}
+pub(super) use with_columns;
+
 /// One step of Newton's method for `1 / √x` from an estimate of it.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]

@@ -6,7 +6,7 @@
 //! one loop over neighbouring rows, and neighbouring numbers of the image.
 
 use super::super::super::scalar::Scalar;
-use super::super::super::simd::{Kernel, Vector};
+use super::super::super::simd::{Kernel, Vector, with_columns};
 use super::super::geometry::Geometry;
 use super::panels::{last_of, panels, read};
 use super::runs::{Path, Run, inside, parts};
@@ -43,13 +43,8 @@ impl<T: Scalar> Kernel<T> for Forward<'_, T> {
         assert_eq!(self.out.len(), images * g.pixels() * self.filters);
         let stretches = stretches(g);
         for columns in panels::<V>(self.filters) {
-            match columns.len() {
-                1 => self.panel::<V, 1>(columns, &stretches),
-                2 if V::COLUMNS >= 2 => self.panel::<V, 2>(columns, &stretches),
-                3 if V::COLUMNS >= 3 => self.panel::<V, 3>(columns, &stretches),
-                4 if V::COLUMNS >= 4 => self.panel::<V, 4>(columns, &stretches),
-                _ => unreachable!("a panel has at most four registers"),
-            }
+            with_columns!(V, columns.len(), |C| self
+                .panel::<V, C>(columns, &stretches));
         }
     }
 }

@@ -8,7 +8,7 @@
 //! the gradients of these lines stay in the first-level cache while all tiles take their turn.
 
 use super::super::super::scalar::Scalar;
-use super::super::super::simd::{Kernel, Vector};
+use super::super::super::simd::{Kernel, Vector, with_columns};
 use super::super::geometry::Geometry;
 use super::panels::{is_panel, last_of, lay_out, make_room, panels};
 use super::runs::{Path, Run, inside, parts};
@@ -55,13 +55,8 @@ impl<T: Scalar> Kernel<T> for Correlate<'_, T> {
         assert_eq!(self.sums.len(), g.patch() * self.filters);
         let stretches = stretches(g);
         for columns in panels::<V>(self.filters) {
-            match columns.len() {
-                1 => self.panel::<V, 1>(columns, &stretches),
-                2 if V::COLUMNS >= 2 => self.panel::<V, 2>(columns, &stretches),
-                3 if V::COLUMNS >= 3 => self.panel::<V, 3>(columns, &stretches),
-                4 if V::COLUMNS >= 4 => self.panel::<V, 4>(columns, &stretches),
-                _ => unreachable!("a panel has at most four registers"),
-            }
+            with_columns!(V, columns.len(), |C| self
+                .panel::<V, C>(columns, &stretches));
         }
     }
 }

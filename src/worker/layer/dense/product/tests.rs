@@ -45,73 +45,116 @@ fn error<T: Scalar>(ours: &[T], expected: &[f64]) -> f64 {
     (difference / norm.max(f64::MIN_POSITIVE)).sqrt()
 }
 
-/// The largest relative error of the three products.
-fn worst<T: Scalar>(level: Level, sizes: Sizes, activation: Activation, decay: f64) -> f64 {
-    let Sizes {
-        batch,
-        inputs,
-        outputs,
-    } = sizes;
-    let (x, w) = (
-        noise::<T>(batch * inputs, 1),
-        noise::<T>(inputs * outputs, 2),
-    );
-    let (dy, b) = (noise::<T>(batch * outputs, 3), noise::<T>(outputs, 4));
-    let at = |numbers: &[T], index: usize| numbers[index].to_f64();
-    // What was there before must not matter.
-    let nan = T::from_f64(f64::NAN);
-    let mut room = vec![nan; 50];
-    let product_of = Product::at(level, sizes);
+/// Arguments of the three products, and room with something in it, which must not matter.
+struct Case<T> {
+    product: Product,
+    x: Vec<T>,
+    w: Vec<T>,
+    b: Vec<T>,
+    dy: Vec<T>,
+    room: Vec<T>,
+}
 
-    let mut y = vec![nan; batch * outputs];
-    let layer = Affine {
-        x: &x,
-        weights: &w,
-        biases: &b,
-        activation,
-    };
-    product_of.forward(layer, &mut y, &mut room);
-    let mut expected = product(
-        [batch, inputs, outputs],
-        |i, k| at(&x, i * inputs + k),
-        |k, j| at(&w, k * outputs + j),
-    );
-    for (i, y) in expected.iter_mut().enumerate() {
-        *y += at(&b, i % outputs);
-        if activation == Activation::Relu {
-            *y = y.max(0.0);
+impl<T: Scalar> Case<T> {
+    fn new(level: Level, sizes: Sizes) -> Self {
+        let Sizes {
+            batch,
+            inputs,
+            outputs,
+        } = sizes;
+        Self {
+            product: Product::at(level, sizes),
+            x: noise(batch * inputs, 1),
+            w: noise(inputs * outputs, 2),
+            b: noise(outputs, 4),
+            dy: noise(batch * outputs, 3),
+            room: nans(50),
         }
     }
-    let forward = error(&y, &expected);
 
-    room.fill(nan);
-    let mut dx = vec![nan; batch * inputs];
-    product_of.input_gradient(&dy, &w, &mut dx, &mut room);
-    let expected = product(
-        [batch, outputs, inputs],
-        |i, k| at(&dy, i * outputs + k),
-        |k, j| at(&w, j * outputs + k),
-    );
-    let by_input = error(&dx, &expected);
-
-    room.fill(nan);
-    let mut dw = vec![nan; inputs * outputs];
-    let of = Correlation {
-        x: &x,
-        dy: &dy,
-        weights: &w,
-        decay: T::from_f64(decay),
-    };
-    product_of.weight_gradient(of, &mut dw, &mut room);
-    let mut expected = product(
-        [inputs, batch, outputs],
-        |i, k| at(&x, k * inputs + i),
-        |k, j| at(&dy, k * outputs + j),
-    );
-    for (i, dw) in expected.iter_mut().enumerate() {
-        *dw += decay * at(&w, i);
+    fn forward_error(&mut self, activation: Activation) -> f64 {
+        let Sizes {
+            batch,
+            inputs,
+            outputs,
+        } = self.product.sizes;
+        let mut y = nans(batch * outputs);
+        let layer = Affine {
+            x: &self.x,
+            weights: &self.w,
+            biases: &self.b,
+            activation,
+        };
+        self.product.forward(layer, &mut y, &mut self.room);
+        let mut expected = product(
+            [batch, inputs, outputs],
+            |i, k| self.x[i * inputs + k].to_f64(),
+            |k, j| self.w[k * outputs + j].to_f64(),
+        );
+        for (i, y) in expected.iter_mut().enumerate() {
+            *y += self.b[i % outputs].to_f64();
+            if activation == Activation::Relu {
+                *y = y.max(0.0);
+            }
+        }
+        error(&y, &expected)
     }
-    forward.max(by_input).max(error(&dw, &expected))
+
+    fn input_gradient_error(&mut self) -> f64 {
+        let Sizes {
+            batch,
+            inputs,
+            outputs,
+        } = self.product.sizes;
+        let mut dx = nans(batch * inputs);
+        self.product
+            .input_gradient(&self.dy, &self.w, &mut dx, &mut self.room);
+        let expected = product(
+            [batch, outputs, inputs],
+            |i, k| self.dy[i * outputs + k].to_f64(),
+            |k, j| self.w[j * outputs + k].to_f64(),
+        );
+        error(&dx, &expected)
+    }
+
+    fn weight_gradient_error(&mut self, decay: f64) -> f64 {
+        let Sizes {
+            batch,
+            inputs,
+            outputs,
+        } = self.product.sizes;
+        let mut dw = nans(inputs * outputs);
+        let of = Correlation {
+            x: &self.x,
+            dy: &self.dy,
+            weights: &self.w,
+            decay: T::from_f64(decay),
+        };
+        self.product.weight_gradient(of, &mut dw, &mut self.room);
+        let mut expected = product(
+            [inputs, batch, outputs],
+            |i, k| self.x[k * inputs + i].to_f64(),
+            |k, j| self.dy[k * outputs + j].to_f64(),
+        );
+        for (dw, w) in expected.iter_mut().zip(&self.w) {
+            *dw += decay * w.to_f64();
+        }
+        error(&dw, &expected)
+    }
+}
+
+fn nans<T: Scalar>(length: usize) -> Vec<T> {
+    vec![T::from_f64(f64::NAN); length]
+}
+
+/// The largest relative error of the three products.
+fn worst<T: Scalar>(level: Level, sizes: Sizes, activation: Activation, decay: f64) -> f64 {
+    let mut case = Case::<T>::new(level, sizes);
+    let forward = case.forward_error(activation);
+    case.room.fill(T::from_f64(f64::NAN));
+    let by_input = case.input_gradient_error();
+    case.room.fill(T::from_f64(f64::NAN));
+    forward.max(by_input).max(case.weight_gradient_error(decay))
 }
 
 fn check(sizes: Sizes, activation: Activation, decay: f64) {

@@ -4,7 +4,7 @@
 //! panel every register is loaded once and meets six numbers of the left factor.
 
 use super::super::super::scalar::Scalar;
-use super::super::super::simd::{Kernel, Vector};
+use super::super::super::simd::{Kernel, Vector, with_columns};
 use super::ahead::Ahead;
 use super::pack::Rows;
 
@@ -49,13 +49,7 @@ impl<T: Scalar> Kernel<T> for Multiply<'_, T> {
         let registers = self.columns.div_ceil(V::LANES);
         self.check(registers * V::LANES);
         self.streamed &= self.lies_at_registers(V::LANES);
-        match registers {
-            1 => self.rows::<V, 1>(),
-            2 => self.rows::<V, 2>(),
-            3 if V::COLUMNS > 2 => self.rows::<V, 3>(),
-            4 if V::COLUMNS > 3 => self.rows::<V, 4>(),
-            _ => panic!("a panel of {registers} registers"),
-        }
+        with_columns!(V, registers, |C| self.rows::<V, C>());
         if self.streamed {
             V::fence();
         }
