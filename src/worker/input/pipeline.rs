@@ -2,6 +2,7 @@
 //! of its own. Knows nothing of images, devices and replicas.
 
 mod buffer;
+mod shape;
 
 use anyhow::{Context, Result, anyhow, bail};
 use buffer::{ShuffleBuffer, Work};
@@ -11,21 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-/// The sizes of a pipeline.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    /// Values of an example.
-    pub width: usize,
-    /// Examples of a batch.
-    pub batch: usize,
-    /// Examples that stay in the shuffle buffer when a batch is drawn.
-    pub buffer: usize,
-    pub threads: usize,
-    /// Replicas that take batches from it; each may have two waiting.
-    pub consumers: usize,
-    /// What the order of examples is drawn from.
-    pub seed: u64,
-}
+pub use shape::Shape;
 
 /// A batch on the host.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,6 +69,8 @@ struct State<C> {
     stopped: bool,
     /// Threads that wait for work.
     idle: usize,
+    /// Consumers that wait for a batch or for a full buffer.
+    waiting: usize,
     failure: Option<String>,
     /// The next batches in order: none for one that is still being gathered.
     queue: VecDeque<Option<HostBatch>>,
@@ -103,6 +92,7 @@ impl<S: Source> Pipeline<S> {
                 started: false,
                 stopped: false,
                 idle: 0,
+                waiting: 0,
                 failure: None,
                 queue: VecDeque::new(),
                 taken: 0,
@@ -150,7 +140,7 @@ impl<S: Source> Pipeline<S> {
             if let Some(batch) = state.queue.front_mut().and_then(Option::take) {
                 state.queue.pop_front();
                 state.taken += 1;
-                self.shared.wake(&state);
+                self.shared.wake(state);
                 return Ok(batch);
             }
             state = self.shared.wait_ready(state)?;
@@ -188,13 +178,16 @@ impl<S: Source> Shared<S> {
     /// Waits for a change that consumers care about.
     fn wait_ready<'a>(
         &self,
-        state: MutexGuard<'a, State<S::Example>>,
+        mut state: MutexGuard<'a, State<S::Example>>,
     ) -> Result<MutexGuard<'a, State<S::Example>>> {
         if let Some(failure) = &state.failure {
             return Err(anyhow!("the input pipeline failed: {failure}"));
         }
-        let state = self.ready.wait(state);
-        Ok(state.expect("nothing panics while it holds the state"))
+        state.waiting += 1;
+        let woken = self.ready.wait(state);
+        state = woken.expect("nothing panics while it holds the state");
+        state.waiting -= 1;
+        Ok(state)
     }
 
     /// The life of one thread.
@@ -236,7 +229,7 @@ impl<S: Source> Shared<S> {
             if let Some(work) = state.claim(self.shape.queue(), cells) {
                 // Threads wake one another, each only if it leaves work: with sixteen on few cores,
                 // waking all of them for every batch costs more than the batch.
-                self.wake(&state);
+                self.wake(state);
                 return Some(work);
             }
             state.idle += 1;
@@ -246,9 +239,12 @@ impl<S: Source> Shared<S> {
         }
     }
 
-    /// Wakes a thread if there is one and work for it: waking nobody is a system call, too.
-    fn wake(&self, state: &State<S::Example>) {
-        if state.idle > 0 && state.has_work(self.shape.queue()) {
+    /// Wakes a thread if there is one and work for it: waking nobody is a system call, too. Gives the
+    /// state back first, or whoever wakes would only wait for it.
+    fn wake(&self, state: MutexGuard<'_, State<S::Example>>) {
+        let wanted = state.idle > 0 && state.has_work(self.shape.queue());
+        drop(state);
+        if wanted {
             self.work.notify_one();
         }
     }
@@ -269,20 +265,23 @@ impl<S: Source> Shared<S> {
         state.buffer.gather_done(cells);
         let place = (number - state.taken) as usize;
         state.queue[place] = Some(batch);
-        self.ready.notify_all();
-    }
-}
-
-impl Shape {
-    /// How many batches may be waiting or in the making.
-    fn queue(&self) -> usize {
-        2 * self.consumers
+        // Spares the input threads most interruptions by consumers that outrun them.
+        let wanted = state.waiting > 0 && state.starts_with_ready(self.shape.together());
+        drop(state);
+        if wanted {
+            self.ready.notify_all();
+        }
     }
 }
 
 impl<C> State<C> {
     fn has_work(&self, queue: usize) -> bool {
         self.buffer.has_room() || self.queue.len() < queue && self.buffer.is_full()
+    }
+
+    /// Whether the next `count` batches are ready.
+    fn starts_with_ready(&self, count: usize) -> bool {
+        self.queue.len() >= count && self.queue.iter().take(count).all(Option::is_some)
     }
 
     /// A batch if one can be gathered and has a place in the queue, else examples to fill.
