@@ -11,8 +11,13 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use shape::Shape;
+
+/// How long a consumer waits for several batches together before it asks to be woken for one. Short
+/// beside a training step: who waits longer gets a batch as soon as it is ready.
+const REST: Duration = Duration::from_millis(2);
 
 /// A batch on the host.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,8 +74,10 @@ struct State<C> {
     stopped: bool,
     /// Threads that wait for work.
     idle: usize,
-    /// Consumers that wait for a batch or for a full buffer.
+    /// Consumers to wake when there is a batch, or when the buffer is full.
     waiting: usize,
+    /// Consumers to wake when there are several batches.
+    resting: usize,
     failure: Option<String>,
     /// The next batches in order: none for one that is still being gathered.
     queue: VecDeque<Option<HostBatch>>,
@@ -93,6 +100,7 @@ impl<S: Source> Pipeline<S> {
                 stopped: false,
                 idle: 0,
                 waiting: 0,
+                resting: 0,
                 failure: None,
                 queue: VecDeque::new(),
                 taken: 0,
@@ -136,6 +144,7 @@ impl<S: Source> Pipeline<S> {
     /// The next batch; waits for it. Replicas that share a pipeline each get other batches.
     pub fn next(&self) -> Result<HostBatch> {
         let mut state = self.shared.start();
+        let mut rested = self.shared.shape.together() == 1;
         loop {
             if let Some(batch) = state.queue.front_mut().and_then(Option::take) {
                 state.queue.pop_front();
@@ -143,7 +152,12 @@ impl<S: Source> Pipeline<S> {
                 self.shared.wake(state);
                 return Ok(batch);
             }
-            state = self.shared.wait_ready(state)?;
+            state = if rested {
+                self.shared.wait_ready(state)?
+            } else {
+                rested = true;
+                self.shared.rest(state)
+            };
         }
     }
 }
@@ -172,6 +186,18 @@ impl<S: Source> Shared<S> {
             state.started = true;
             self.work.notify_all();
         }
+        state
+    }
+
+    /// Lets a consumer sleep until there are batches that are worth to be woken for, but not for long.
+    fn rest<'a>(
+        &self,
+        mut state: MutexGuard<'a, State<S::Example>>,
+    ) -> MutexGuard<'a, State<S::Example>> {
+        state.resting += 1;
+        let woken = self.ready.wait_timeout(state, REST);
+        (state, _) = woken.expect("nothing panics while it holds the state");
+        state.resting -= 1;
         state
     }
 
@@ -265,8 +291,8 @@ impl<S: Source> Shared<S> {
         state.buffer.gather_done(cells);
         let place = (number - state.taken) as usize;
         state.queue[place] = Some(batch);
-        // Spares the input threads most interruptions by consumers that outrun them.
-        let wanted = state.waiting > 0 && state.starts_with_ready(self.shape.together());
+        let wanted = state.waiting > 0 && state.starts_with_ready(1)
+            || state.resting > 0 && state.starts_with_ready(self.shape.together());
         drop(state);
         if wanted {
             self.ready.notify_all();

@@ -1,8 +1,7 @@
-//! In: the sizes of a pipeline. Out: how far its threads work ahead, and how many batches it hands over
-//! at once. Knows neither threads nor examples.
+//! The sizes of a pipeline, and how far its threads work ahead. Knows neither threads nor examples.
 
-/// Examples for which a consumer that waits is woken, where several threads make them. To wake another
-/// core can cost as much time as to make a hundred of them.
+/// Examples for which a consumer that waits is woken, where several threads make them: to wake another
+/// core can cost a thread as much time as to make a hundred.
 const WORTH_WAKING: usize = 2048;
 /// No more batches than this are waited for, however small they are.
 const MOST_TOGETHER: usize = 16;
@@ -24,14 +23,14 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// How many batches may be waiting or in the making: two for each consumer beside those that it is
-    /// woken for.
+    /// How many batches may be waiting or in the making: two for each consumer, and those for which it
+    /// is woken.
     pub(super) fn queue(&self) -> usize {
-        2 * self.consumers + self.together()
+        2 * self.consumers + self.together() - 1
     }
 
-    /// How many batches must be ready before a consumer that waits is woken. One from a single thread:
-    /// taken at once, its memory is free for the thread's next batch while it is still in the cache.
+    /// For how many batches a consumer is woken. One of a single thread: taken at once, its memory is
+    /// free for the thread's next batch while it is still in the cache.
     pub(super) fn together(&self) -> usize {
         match self.threads {
             1 => 1,
@@ -44,25 +43,23 @@ impl Shape {
 mod tests {
     use super::*;
 
-    fn together(threads: usize, batch: usize) -> usize {
-        let shape = Shape {
-            width: 1,
-            batch,
-            buffer: 0,
-            threads,
-            consumers: 1,
-            seed: 1,
-        };
-        assert_eq!(
-            shape.queue(),
-            shape.together() + 2,
-            "threads never wait for a consumer that waits"
-        );
-        shape.together()
-    }
-
     #[test]
     fn consumers_are_woken_for_batches_that_are_worth_it() {
+        let together = |threads, batch| {
+            let shape = Shape {
+                width: 1,
+                batch,
+                buffer: 0,
+                threads,
+                consumers: 1,
+                seed: 1,
+            };
+            assert!(
+                shape.queue() > shape.together(),
+                "threads never wait for who rests"
+            );
+            shape.together()
+        };
         assert_eq!([1, 128, 4096].map(|batch| together(1, batch)), [1; 3]);
         assert_eq!(
             [1, 128, 500, 4096].map(|batch| together(2, batch)),
