@@ -16,11 +16,12 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use measurement::{Shares, bytes, flops};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::time::Duration;
-use xrun::terms::Convolution;
+use xrun::terms::{Convolution, OptimizerName};
 use xrun::worker::layer::conv::{self, Geometry};
 use xrun::worker::layer::dense::product::{Affine, Correlation, Product, Sizes};
 use xrun::worker::layer::lrn::Lrn;
 use xrun::worker::layer::{Activation, Layer, MaxPool, Tape};
+use xrun::worker::optimizer::{Config, Optimizer};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -165,6 +166,32 @@ fn passes(criterion: &mut Criterion<Shares>) {
     }
 }
 
+/// Update rules; what is read and what is written count.
+fn updates(criterion: &mut Criterion<Shares>) {
+    const NUMBERS: usize = 128 * 12 * 12 * 64;
+    let mut group = criterion.benchmark_group("update");
+    let rules = [
+        ("sgd", OptimizerName::Sgd, false, 3),
+        ("sgd with averages", OptimizerName::Sgd, true, 5),
+        ("adam", OptimizerName::Adam, false, 7),
+    ];
+    for (name, rule, averages, passes) in rules {
+        let config = Config {
+            rule,
+            learning_rate: 1e-4,
+            decay: None,
+            averages,
+        };
+        let (mut weights, gradient) = (numbers(NUMBERS), numbers(NUMBERS));
+        let mut optimizer = Optimizer::new(config, &[&weights]);
+        group.throughput(bytes((passes * 4 * NUMBERS) as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| optimizer.step(vec![(&mut weights[..], &gradient[..])]));
+        });
+    }
+    group.finish();
+}
+
 /// On one core of its own: kernels split their work over the threads of the pool they are in.
 fn configured() -> Criterion<Shares> {
     let mut core = CpuSet::new();
@@ -188,6 +215,6 @@ fn configured() -> Criterion<Shares> {
 criterion_group! {
     name = benches;
     config = configured();
-    targets = convolutions, dense_layers, passes
+    targets = convolutions, dense_layers, passes, updates
 }
 criterion_main!(benches);

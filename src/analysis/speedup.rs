@@ -8,7 +8,7 @@ use crate::analysis::summary::CellSummary;
 pub struct Speedup {
     /// Throughput over throughput, both over all replicas; the same under weak and strong scaling.
     pub ratio: Estimate,
-    /// The ratio over that of replicas; 1 is ideal.
+    /// The ratio over that of replicas, or of their threads where a CPU's vary; 1 is ideal.
     pub efficiency: Estimate,
 }
 
@@ -19,8 +19,18 @@ pub fn speedup(cell: &CellSummary, base: &CellSummary) -> Option<Speedup> {
         &figures.throughput_by_block(),
         &base_figures.throughput_by_block(),
     )?;
-    let efficiency = ratio.times(f64::from(base.replicas) / f64::from(cell.replicas));
+    let efficiency = ratio.times(size(base) / size(cell));
     Some(Speedup { ratio, efficiency })
+}
+
+/// What a cell trains on, in devices of one size: a CPU device has as many cores as threads.
+fn size(cell: &CellSummary) -> f64 {
+    // Not the labels of an axis, which may be any text.
+    let setting = |key| cell.settings.get(key).map(String::as_str);
+    let on_cpu = setting("devices.kind") == Some("cpu");
+    let threads = setting("devices.threads").filter(|_| on_cpu);
+    let threads = threads.and_then(|threads| threads.parse().ok());
+    f64::from(cell.replicas) * threads.unwrap_or(1.0)
 }
 
 #[cfg(test)]
@@ -38,6 +48,23 @@ mod tests {
         assert!((got.ratio.median - 1.5).abs() < 1e-9);
         assert!(got.ratio.high.unwrap() - got.ratio.low.unwrap() < 1e-9);
         assert!((got.efficiency.median - 0.75).abs() < 1e-9);
+    }
+
+    #[test]
+    fn twice_the_threads_of_a_cpu_are_twice_the_size() {
+        let efficiency = |kind| {
+            let of = |threads, rate| {
+                let rows = RowBuilder::cifar10(1).set("devices.kind", kind);
+                rows.set("devices.threads", threads).rate(rate).repeats(6)
+            };
+            let mut rows = of("1", 100.0);
+            rows.extend(of("2", 150.0));
+            let summary = Summary::of(&rows);
+            let got = speedup(&summary.cells[1], &summary.cells[0]).unwrap();
+            got.efficiency.median
+        };
+        assert!((efficiency("cpu") - 0.75).abs() < 1e-9);
+        assert!((efficiency("gpu") - 1.5).abs() < 1e-9);
     }
 
     #[test]
