@@ -11,12 +11,12 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use shape::Shape;
 
-/// How long a consumer waits for several batches together before it asks to be woken for one. Short
-/// beside a training step: who waits longer gets a batch as soon as it is ready.
+/// A consumer that comes back within this time outruns the threads: it waits for several batches
+/// together, for so long at most. Who trains meanwhile comes later, and gets a batch when it is ready.
 const REST: Duration = Duration::from_millis(2);
 
 /// A batch on the host.
@@ -83,6 +83,8 @@ struct State<C> {
     queue: VecDeque<Option<HostBatch>>,
     /// The number of the first batch of `queue`.
     taken: u64,
+    /// When a batch was taken last.
+    taken_at: Option<Instant>,
 }
 
 impl<S: Source> Pipeline<S> {
@@ -104,6 +106,7 @@ impl<S: Source> Pipeline<S> {
                 failure: None,
                 queue: VecDeque::new(),
                 taken: 0,
+                taken_at: None,
             }),
             work: Condvar::new(),
             ready: Condvar::new(),
@@ -144,19 +147,21 @@ impl<S: Source> Pipeline<S> {
     /// The next batch; waits for it. Replicas that share a pipeline each get other batches.
     pub fn next(&self) -> Result<HostBatch> {
         let mut state = self.shared.start();
-        let mut rested = self.shared.shape.together() == 1;
+        let mut rests = self.shared.shape.together() > 1
+            && state.taken_at.is_some_and(|at| at.elapsed() < REST);
         loop {
             if let Some(batch) = state.queue.front_mut().and_then(Option::take) {
                 state.queue.pop_front();
                 state.taken += 1;
+                state.taken_at = Some(Instant::now());
                 self.shared.wake(state);
                 return Ok(batch);
             }
-            state = if rested {
-                self.shared.wait_ready(state)?
-            } else {
-                rested = true;
+            state = if rests {
+                rests = false;
                 self.shared.rest(state)
+            } else {
+                self.shared.wait_ready(state)?
             };
         }
     }
