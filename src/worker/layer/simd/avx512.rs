@@ -110,7 +110,10 @@ impl Vector for Lanes {
             // A lane from 16 on is one of `other`.
             let lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
             let upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
-            [lower, upper].map(|lanes| Self(_mm512_permutex2var_ps(self.0, lanes, other.0)))
+            [
+                Self(_mm512_permutex2var_ps(self.0, lower, other.0)),
+                Self(_mm512_permutex2var_ps(self.0, upper, other.0)),
+            ]
         }
     }
 

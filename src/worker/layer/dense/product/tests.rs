@@ -72,12 +72,14 @@ impl<T: Scalar> Case<T> {
         }
     }
 
+    /// Of a batch, of its inputs and of its outputs.
+    fn sizes(&self) -> [usize; 3] {
+        let sizes = self.product.sizes;
+        [sizes.batch, sizes.inputs, sizes.outputs]
+    }
+
     fn forward_error(&mut self, activation: Activation) -> f64 {
-        let Sizes {
-            batch,
-            inputs,
-            outputs,
-        } = self.product.sizes;
+        let [batch, inputs, outputs] = self.sizes();
         let mut y = nans(batch * outputs);
         let layer = Affine {
             x: &self.x,
@@ -101,11 +103,7 @@ impl<T: Scalar> Case<T> {
     }
 
     fn input_gradient_error(&mut self) -> f64 {
-        let Sizes {
-            batch,
-            inputs,
-            outputs,
-        } = self.product.sizes;
+        let [batch, inputs, outputs] = self.sizes();
         let mut dx = nans(batch * inputs);
         self.product
             .input_gradient(&self.dy, &self.w, &mut dx, &mut self.room);
@@ -118,11 +116,7 @@ impl<T: Scalar> Case<T> {
     }
 
     fn weight_gradient_error(&mut self, decay: f64) -> f64 {
-        let Sizes {
-            batch,
-            inputs,
-            outputs,
-        } = self.product.sizes;
+        let [batch, inputs, outputs] = self.sizes();
         let mut dw = nans(inputs * outputs);
         let of = Correlation {
             x: &self.x,
