@@ -2,30 +2,35 @@
 //! one JSON document a line. Knows neither files nor processes.
 
 use crate::spec::settings::Settings;
-use crate::terms::{Convolution, Phase};
+use crate::terms::{Convolution, Phase, RoleName, Transport};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Version of everything in this file. Both sides must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// No event line is longer, since some launchers tear longer ones.
 pub const MAX_EVENT_BYTES: usize = 1000;
 
-/// The first line on a worker's stdin: all that it knows of the experiment.
+/// The first line on a process's stdin: all that it knows of the experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     pub protocol: u32,
-    /// This worker's number from 0.
+    pub role: RoleName,
+    /// This process's number within its role, from 0.
     pub rank: usize,
     /// How many workers the cell has.
     pub world_size: usize,
+    /// Text that only the processes of this repeat know: whoever says it belongs to them.
+    pub token: String,
     pub settings: Settings,
-    /// One per replica, in replica order.
+    /// One per replica, in replica order; a server has one, with its cores.
     pub devices: Vec<DeviceJob>,
     /// Where generated input files are kept between repeats.
     pub cache: PathBuf,
+    /// The folder of checkpoints, where rank 0 writes some.
+    pub checkpoints: Option<PathBuf>,
 }
 
 /// Where one replica lives.
@@ -45,7 +50,8 @@ pub enum DeviceJob {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "command")]
 pub enum Command {
-    /// Every role is ready: connect to these addresses and train.
+    /// Every process is ready: connect to these addresses and train. Workers get those of all servers,
+    /// or with `all-reduce` those of all workers, by rank.
     Start { peers: Vec<String> },
 }
 
@@ -65,10 +71,99 @@ pub enum Event {
     Step(StepWindow),
     /// What one replica proves about itself.
     Replica(ReplicaReport),
-    /// The last event of a worker that did its work.
+    /// What crossed one of a worker's links to other processes.
+    Link(LinkReport),
+    /// One ceiling that a probe has measured.
+    Ceiling(Ceiling),
+    /// The last event of a worker or probe that did its work.
     Finished(WorkerReport),
-    /// The last event of one that did not.
-    Failed { reason: String },
+    /// The last event of a server that did its work.
+    Served(ServerReport),
+    /// The last event of a process that did not.
+    Failed {
+        reason: String,
+        /// Where the failure is another process that did not answer.
+        waiting: Option<Waiting>,
+    },
+}
+
+/// What a process was doing when another one was lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Who did not answer: `server 0`, `worker 3`.
+    pub peer: String,
+    /// What it was waiting in: `pull`, `push`, `exchange`, …
+    pub phase: Phase,
+    /// Steps that it had done, warm-up included.
+    pub step: u64,
+    /// How long nothing had come; none where the connection was closed.
+    pub silent_seconds: Option<f64>,
+}
+
+/// What crossed the link of one worker to one other process in measured steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LinkReport {
+    /// `server 0`, `worker 3`.
+    pub peer: String,
+    pub pulled_bytes: u64,
+    pub pushed_bytes: u64,
+    /// Time in which these bytes moved, waiting for the other side to answer apart.
+    pub pull_seconds: f64,
+    pub push_seconds: f64,
+}
+
+/// Evidence and totals of one server, over its whole life.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerReport {
+    /// Logical CPUs that its threads were bound to, as [`cpu_list`] writes them.
+    pub cores: String,
+    /// Parameters that it holds, in bytes; those of all servers sum to the model.
+    pub held_bytes: u64,
+    /// Times that its parameters were updated: the global step, as this server counts it.
+    pub updates: u64,
+    /// Whole gradients that came from workers.
+    pub gradients: u64,
+    /// Gradients of a step that was complete without them.
+    pub dropped: u64,
+    /// How many gradients were how stale: applied when so many updates had come after the one that their
+    /// parameters were pulled at. The last place counts all staler ones too.
+    pub staleness: Vec<u64>,
+    /// Updates that were done when the last of the workers pulled for the first time.
+    pub alone_updates: u64,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    /// Processor-bound time of its threads, all together.
+    pub receive_seconds: f64,
+    pub apply_seconds: f64,
+    pub send_seconds: f64,
+    pub peak_memory_bytes: u64,
+    pub cpu_seconds: f64,
+}
+
+/// Places of [`ServerReport::staleness`], so that the report fits an event.
+pub const STALENESS_PLACES: usize = 24;
+
+/// What the machine can do at most, measured apart from all training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ceiling {
+    pub of: CeilingOf,
+    pub gigabytes_per_second: f64,
+}
+
+/// What a ceiling bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CeilingOf {
+    /// Copying within one core's memory; bytes count once.
+    Copy,
+    /// The model's tensors from one process to another.
+    OneWay(Transport),
+    /// There and back again, one after the other; bytes of both ways count.
+    BothWays(Transport),
+    /// All-reduce of two processes without waiting for each other; bytes of the model count once.
+    AllReduce(Transport),
+    /// All bytes that an update of the parameters reads and writes.
+    Apply,
 }
 
 /// Times of `steps` consecutive steps of one replica, in seconds in all.
@@ -107,6 +202,12 @@ pub struct ReplicaReport {
 pub struct WorkerReport {
     /// Measured steps.
     pub steps: u64,
+    /// All steps, warm-up included.
+    pub total_steps: u64,
+    /// Updates of the parameters by all workers together that this one knew of at its end.
+    pub global_steps: u64,
+    /// Checkpoints written.
+    pub checkpoints: u64,
     /// From `Start` to the start of the first measured step: workers of one cell compare their windows
     /// by it.
     pub measured_from_seconds: f64,

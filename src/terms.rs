@@ -95,6 +95,18 @@ term! {
 }
 
 term! {
+    /// What a process does in a repeat.
+    RoleName {
+        /// Trains.
+        Worker,
+        /// Holds parameters and updates them.
+        Server,
+        /// Measures what memory and transports of the machine can do at most.
+        Probe,
+    }
+}
+
+term! {
     /// Whether a parameter server waits for all workers.
     Update { Async, Sync }
 }
@@ -155,12 +167,21 @@ term! {
         Copy,
         /// Input operations on the training device.
         Distort,
+        /// Taking parameters from servers.
+        Pull,
         Forward,
         Backward,
-        /// What a topology does with gradients and parameters, waiting for others included.
+        /// Handing gradients to servers.
+        Push,
+        /// What replicas and workers do with gradients to average them; within one process, waiting
+        /// for others included.
         Exchange,
+        /// Waiting for other processes.
+        Wait,
         /// Updating parameters.
         Apply,
+        /// Copying parameters for a checkpoint; writing them goes on beside the next steps.
+        Checkpoint,
     }
 }
 

@@ -4,6 +4,7 @@
 //! Reading order: [`orders`] and [`events`] are the two pipes to the harness, [`replica`] puts the
 //! parts of one replica together, [`step_loop`] runs them, [`exchange`] joins replicas.
 
+pub mod checkpoint;
 pub mod clock;
 pub mod cores;
 pub mod events;
@@ -19,8 +20,9 @@ pub mod resources;
 pub mod step_loop;
 
 use crate::protocol::{Event, Job, VERSION, WorkerReport};
-use crate::terms::Topology;
-use anyhow::{Context, Result, ensure};
+use crate::terms::RoleName;
+use anyhow::{Context, Result, bail, ensure};
+use exchange::Meeting;
 use replica::{Built, Outcome};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ use std::time::Instant;
 
 /// The whole life of a worker process. `program` is the identity that the build embedded.
 pub fn main(program: &str) -> ExitCode {
-    match train(program) {
+    match work(program) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             events::fail(&error);
@@ -37,20 +39,54 @@ pub fn main(program: &str) -> ExitCode {
     }
 }
 
-fn train(program: &str) -> Result<()> {
+fn work(program: &str) -> Result<()> {
     let mut orders = orders::Orders::listen();
     let job = orders.job()?;
     check(&job)?;
-    let replicas = replica::build(&job)?;
-    events::emit(&Event::Ready {
-        protocol: VERSION,
-        program: program.to_owned(),
-        address: None,
-    });
-    orders.start()?;
+    let mut process = Process {
+        program,
+        job: &job,
+        orders: &mut orders,
+    };
+    match job.role {
+        RoleName::Worker => train(&mut process),
+        RoleName::Server => bail!("servers are not built into this version"),
+        RoleName::Probe => bail!("probes are not built into this version"),
+    }
+}
+
+/// One process of a repeat and its pipes to the harness.
+pub struct Process<'a> {
+    /// The identity that the build embedded.
+    program: &'a str,
+    pub job: &'a Job,
+    orders: &'a mut orders::Orders,
+}
+
+impl Process<'_> {
+    /// Says that everything is built and bound, and waits for the others: the addresses that the
+    /// harness tells.
+    pub fn ready(&mut self, address: Option<String>) -> Result<Vec<String>> {
+        events::emit(&Event::Ready {
+            protocol: VERSION,
+            program: self.program.to_owned(),
+            address,
+        });
+        self.orders.start()
+    }
+}
+
+fn train(process: &mut Process<'_>) -> Result<()> {
+    let mut replicas = replica::build(process.job)?;
+    let meeting = Meeting::bind(process.job)?;
+    let peers = process.ready(meeting.address()?)?;
     let started = Instant::now();
+    let parameters = replicas[0].parameters().clone();
+    if let Some(exchange) = meeting.join(process.job, &peers, &parameters)? {
+        replica::join(&mut replicas, exchange);
+    }
     let outcomes = run(replicas, started)?;
-    report(&job, &outcomes, started);
+    report(&outcomes, started);
     Ok(())
 }
 
@@ -60,14 +96,6 @@ fn check(job: &Job) -> Result<()> {
         job.protocol == VERSION,
         "the harness speaks protocol {}, this worker speaks {VERSION}: use the same build of xrun for both",
         job.protocol
-    );
-    let topology = job.settings.topology;
-    ensure!(
-        matches!(
-            topology,
-            Topology::Single | Topology::Replicated | Topology::Independent
-        ),
-        "topology {topology} is not built into this version"
     );
     ensure!(!job.devices.is_empty(), "the job names no device");
     Ok(())
@@ -103,12 +131,15 @@ fn run(replicas: Vec<Built>, started: Instant) -> Result<Vec<Outcome>> {
 }
 
 /// Sends what was measured, off the clock: windows first, then evidence, `Finished` last.
-fn report(job: &Job, outcomes: &[Outcome], started: Instant) {
+fn report(outcomes: &[Outcome], started: Instant) {
     for outcome in outcomes {
         for window in &outcome.windows {
             events::emit(&Event::Step(*window));
         }
         events::emit(&Event::Replica(outcome.report.clone()));
+        for link in &outcome.links {
+            events::emit(&Event::Link(link.clone()));
+        }
     }
     let first = outcomes
         .iter()
@@ -122,7 +153,10 @@ fn report(job: &Job, outcomes: &[Outcome], started: Instant) {
         .unwrap_or(started);
     let largest = |seconds: fn(&Outcome) -> f64| outcomes.iter().map(seconds).fold(0.0, f64::max);
     events::emit(&Event::Finished(WorkerReport {
-        steps: job.settings.steps,
+        steps: outcomes[0].steps,
+        total_steps: outcomes[0].total_steps,
+        global_steps: outcomes[0].global_steps,
+        checkpoints: outcomes.iter().map(|outcome| outcome.checkpoints).sum(),
         measured_from_seconds: (first - started).as_secs_f64(),
         elapsed_seconds: (last - first).as_secs_f64(),
         startup_seconds: largest(|outcome| outcome.startup_seconds),

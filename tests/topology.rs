@@ -6,12 +6,12 @@ use std::sync::{Arc, Barrier};
 use xrun::spec::settings::Settings;
 use xrun::terms::{Convolution, ModelName};
 use xrun::worker::clock::StepClock;
-use xrun::worker::exchange::{Exchange, group};
+use xrun::worker::exchange::group;
 use xrun::worker::input::{Batch, Input};
 use xrun::worker::layer::Tape;
 use xrun::worker::model::{self, Model};
 use xrun::worker::parameters::{Parameters, values};
-use xrun::worker::step_loop::StepLoop;
+use xrun::worker::step_loop::{Pace, StepLoop};
 
 const GLOBAL_BATCH: usize = 128;
 const STEPS: u64 = 5;
@@ -59,6 +59,8 @@ impl Input for Part {
 fn settings(learning_rate: f64) -> Settings {
     Settings {
         learning_rate,
+        warmup_steps: 1,
+        steps: STEPS - 1,
         ..Settings::defaults(ModelName::Cifar10)
     }
 }
@@ -81,11 +83,12 @@ fn train(settings: &Settings, replicas: usize) -> (Vec<f32>, Vec<String>) {
                     replicas,
                     step: 0,
                 }),
-                exchange: Box::new(member) as Box<dyn Exchange>,
+                exchange: member,
                 tape: Tape::default(),
                 start_line: start_line.clone(),
-                warmup_steps: 1,
-                steps: STEPS - 1,
+                pace: Pace::of(settings),
+                places: parameters.places(),
+                checkpoints: None,
             };
             let parameters = parameters.clone();
             std::thread::spawn(move || {

@@ -83,7 +83,7 @@ mod tests {
             messages(text),
             [
                 "Event(Progress { steps: 1 })",
-                "Event(Failed { reason: \"r\" })",
+                "Event(Failed { reason: \"r\", waiting: None })",
                 "Closed"
             ]
         );

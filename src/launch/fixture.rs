@@ -63,6 +63,9 @@ pub fn honest() -> WorkerResult {
         replicas: vec![replica(0), replica(1)],
         report: WorkerReport {
             steps: 4,
+            total_steps: 5,
+            global_steps: 5,
+            checkpoints: 0,
             measured_from_seconds: 0.0,
             elapsed_seconds: 10.0,
             startup_seconds: 0.5,

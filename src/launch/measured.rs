@@ -227,7 +227,7 @@ mod tests {
     proptest! {
         #[test]
         fn phases_and_the_rest_sum_to_the_step(
-            shares in prop::collection::vec((0.001f64..10.0, prop::array::uniform7(0.0f64..0.14)), 1..20),
+            shares in prop::collection::vec((0.001f64..10.0, prop::array::uniform11(0.0f64..0.09)), 1..20),
         ) {
             let (settings, _) = pair();
             let mut worker = honest();

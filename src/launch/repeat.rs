@@ -10,7 +10,7 @@ use super::process::{Launch, Process};
 use super::role::Role;
 use super::{Interrupted, RepeatRequest, RepeatResult, Update, WorkerResult, evidence, measured};
 use crate::protocol::{Command, Job, VERSION};
-use crate::terms::Outcome;
+use crate::terms::{Outcome, RoleName};
 use ending::{Ending, Fault, Pace};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -113,7 +113,10 @@ impl<'a> Repeat<'a> {
     fn job(&self, rank: usize) -> Job {
         Job {
             protocol: VERSION,
+            role: RoleName::Worker,
             rank,
+            token: String::new(),
+            checkpoints: None,
             world_size: self.request.slots.workers.len(),
             settings: self.request.settings.clone(),
             devices: self.request.slots.workers[rank].clone(),

@@ -64,7 +64,7 @@ impl Role {
             return Err("went on after its finished event".to_owned());
         }
         match event {
-            Event::Failed { reason } => return Err(format!("failed: {}", one_line(&reason))),
+            Event::Failed { reason, .. } => return Err(format!("failed: {}", one_line(&reason))),
             Event::Ready { protocol, .. } if self.ready || protocol != VERSION => {
                 return Err(wrong_ready(self.ready, protocol));
             }
@@ -79,6 +79,7 @@ impl Role {
             }
             Event::Step(window) => self.windows.push(window),
             Event::Replica(report) => self.replicas.push(report),
+            Event::Link(_) | Event::Ceiling(_) | Event::Served(_) => {}
             Event::Finished(report) => self.finish(report),
         }
         if self.windows.len() > self.windows_at_most || self.replicas.len() > self.replicas_asked {
@@ -318,6 +319,7 @@ mod tests {
     fn a_reason_of_a_worker_becomes_one_line() {
         let failed = Event::Failed {
             reason: "no\n\n  \x1b[1mmemory\n".into(),
+            waiting: None,
         };
         assert_eq!(
             started().take(failed).unwrap_err(),

@@ -290,6 +290,24 @@ pub struct Settings {
     pub workers: usize,
     #[serde(rename = "cluster.servers")]
     pub servers: usize,
+    /// Cores of one server.
+    #[serde(rename = "cluster.server_threads")]
+    pub server_threads: usize,
+    #[serde(rename = "cluster.update")]
+    pub update: Update,
+    #[serde(rename = "cluster.backup_workers")]
+    pub backup_workers: usize,
+    #[serde(rename = "cluster.consistency")]
+    pub consistency: Consistency,
+    #[serde(rename = "cluster.shards")]
+    pub shards: Shards,
+    #[serde(rename = "cluster.transport")]
+    pub transport: Transport,
+    #[serde(rename = "cluster.encoding")]
+    pub encoding: Encoding,
+    /// Whether gradients leave while the backward pass goes on.
+    #[serde(rename = "cluster.overlap")]
+    pub overlap: bool,
 
     #[serde(rename = "measure.warmup_steps")]
     pub warmup_steps: u64,
@@ -300,4 +318,10 @@ pub struct Settings {
     /// Bound on one repeat, from launch to the end of its last process.
     #[serde(rename = "measure.timeout")]
     pub timeout: Duration,
+    /// Updates over all workers, warm-up included, after which no step begins.
+    #[serde(rename = "measure.stop_at_global_step")]
+    pub stop_at_global_step: Option<u64>,
+    /// Updates between two checkpoints.
+    #[serde(rename = "measure.checkpoint_every")]
+    pub checkpoint_every: Option<u64>,
 }

@@ -74,10 +74,17 @@ pub(super) const LEADING: &[Column] = &[
     ),
     of_measured!("copy_seconds", phase_seconds[Phase::Copy as usize]),
     of_measured!("distort_seconds", phase_seconds[Phase::Distort as usize]),
+    of_measured!("pull_seconds", phase_seconds[Phase::Pull as usize]),
     of_measured!("forward_seconds", phase_seconds[Phase::Forward as usize]),
     of_measured!("backward_seconds", phase_seconds[Phase::Backward as usize]),
+    of_measured!("push_seconds", phase_seconds[Phase::Push as usize]),
     of_measured!("exchange_seconds", phase_seconds[Phase::Exchange as usize]),
+    of_measured!("wait_seconds", phase_seconds[Phase::Wait as usize]),
     of_measured!("apply_seconds", phase_seconds[Phase::Apply as usize]),
+    of_measured!(
+        "checkpoint_seconds",
+        phase_seconds[Phase::Checkpoint as usize]
+    ),
     of_measured!("other_seconds", other_seconds),
 ];
 

@@ -1,10 +1,20 @@
 //! The pipe up: one event a line on stdout.
 
+use super::exchange::lost::PeerLost;
 use crate::protocol::Event;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Characters of a reason, each of up to four bytes.
 const MAX_REASON: usize = 200;
+
+/// Steps that this process has done, for the message of its failure.
+static STEPS: AtomicU64 = AtomicU64::new(0);
+
+/// Notes how far this process is, in steps with warm-up.
+pub fn note_steps(steps: u64) {
+    STEPS.store(steps, Ordering::Relaxed);
+}
 
 /// Writes one event. A harness that no longer reads is gone, and `orders` ends the process then, so
 /// a failed write needs no answer here.
@@ -31,6 +41,9 @@ pub fn fail(error: &anyhow::Error) {
     eprintln!("{error:?}");
     emit(&Event::Failed {
         reason: short(error),
+        waiting: error
+            .downcast_ref::<PeerLost>()
+            .map(|lost| lost.waiting(STEPS.load(Ordering::Relaxed))),
     });
 }
 
@@ -60,6 +73,7 @@ mod tests {
             anyhow::anyhow!("no such tensor\n   0: backtrace\n").context("\u{1F980}".repeat(2000));
         let event = Event::Failed {
             reason: short(&error),
+            waiting: None,
         };
         assert!(serde_json::to_string(&event).unwrap().len() < MAX_EVENT_BYTES);
         let error = anyhow::anyhow!("no such tensor\n   0: backtrace\n").context("in step 3");

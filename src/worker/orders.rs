@@ -36,11 +36,12 @@ impl Orders {
             .context("reading the job: the harness is of another version or this is no harness")
     }
 
-    /// Waits for the harness to say that every role is ready. The harness bounds the wait.
-    pub fn start(&mut self) -> Result<()> {
+    /// Waits for the harness to say that every process is ready, and at which addresses. The harness
+    /// bounds the wait.
+    pub fn start(&mut self) -> Result<Vec<String>> {
         let line = self.next()?;
         match serde_json::from_str(&line).context("reading a command")? {
-            Command::Start { .. } => Ok(()),
+            Command::Start { peers } => Ok(peers),
         }
     }
 

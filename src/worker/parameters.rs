@@ -1,22 +1,90 @@
 //! The variables of one model as flat memory, in name order, so that replicas that share them can
 //! update them together.
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Storage, StorageRef, Tensor, Var};
+use candle_core::{
+    CpuStorage, InplaceOp1, Layout, Result, Storage, StorageRef, Tensor, TensorId, Var,
+};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::ops::{Deref, Range};
 use std::sync::Mutex;
 
 /// The variables that one group of replicas reads and updates.
 pub struct Parameters {
     variables: Vec<(String, Var)>,
-    /// Start and length of each variable's storage, in the order of `variables`.
-    memory: Vec<(*mut f32, usize)>,
+    /// Each variable's storage, in the order of `variables`, which keeps it alive.
+    memory: Vec<Memory>,
 }
 
-// SAFETY: the pointers lead into storage that `variables` keeps alive. All access through them goes
-// by `piece_mut`, whose callers promise to keep apart.
-unsafe impl Send for Parameters {}
-unsafe impl Sync for Parameters {}
+/// Where the numbers of one tensor lie. It owns nothing: who uses it promises that the tensor lives
+/// and who else uses it.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    start: *mut f32,
+    length: usize,
+}
+
+// SAFETY: an address is only a number until its unsafe methods are called, whose callers promise to
+// keep apart.
+unsafe impl Send for Memory {}
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// The memory of a contiguous f32 tensor on the CPU that begins with its storage.
+    pub fn of(tensor: &Tensor) -> Result<Self> {
+        let op = Address(Mutex::new(None));
+        tensor.inplace_op1(&op)?;
+        let found =
+            op.0.into_inner()
+                .expect("no thread panics while it holds this lock");
+        Ok(found.expect("an operation that succeeds has run"))
+    }
+
+    /// The memory of a slice.
+    pub fn of_slice(values: &mut [f32]) -> Self {
+        Self {
+            start: values.as_mut_ptr(),
+            length: values.len(),
+        }
+    }
+
+    /// Numbers that it holds.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Some of its numbers. Panics where they are not within it.
+    ///
+    /// # Safety
+    /// The numbers live, and nobody writes them while the slice does.
+    pub unsafe fn slice<'a>(self, elements: Range<usize>) -> &'a [f32] {
+        // SAFETY: as promised by the caller; `part` lies within the memory.
+        unsafe { std::slice::from_raw_parts(self.part(&elements), elements.len()) }
+    }
+
+    /// Some of its numbers, to be written. Panics where they are not within it.
+    ///
+    /// # Safety
+    /// The numbers live, and nobody else reads or writes them while the slice does.
+    pub unsafe fn slice_mut<'a>(self, elements: Range<usize>) -> &'a mut [f32] {
+        // SAFETY: as promised by the caller; `part` lies within the memory.
+        unsafe { std::slice::from_raw_parts_mut(self.part(&elements), elements.len()) }
+    }
+
+    fn part(self, elements: &Range<usize>) -> *mut f32 {
+        assert!(
+            elements.start <= elements.end && elements.end <= self.length,
+            "elements {elements:?} of {}",
+            self.length
+        );
+        // SAFETY: the start of the range was just seen to lie within the memory or at its end.
+        unsafe { self.start.add(elements.start) }
+    }
+}
 
 /// A part of one variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +100,7 @@ impl Parameters {
     pub fn new(variables: &[(String, Var)]) -> Result<Self> {
         let memory = variables
             .iter()
-            .map(|(_, variable)| address(variable))
+            .map(|(_, variable)| Memory::of(variable))
             .collect::<Result<_>>()?;
         Ok(Self {
             variables: variables.to_vec(),
@@ -42,7 +110,23 @@ impl Parameters {
 
     /// Scalars in all variables together.
     pub fn elements(&self) -> usize {
-        self.memory.iter().map(|(_, length)| length).sum()
+        self.memory.iter().map(Memory::len).sum()
+    }
+
+    /// The memory of each variable, in name order.
+    pub fn memory(&self) -> &[Memory] {
+        &self.memory
+    }
+
+    /// The place of each variable in name order.
+    pub fn places(&self) -> HashMap<TensorId, usize> {
+        let variables = self.variables.iter().enumerate();
+        variables.map(|(at, (_, v))| (v.id(), at)).collect()
+    }
+
+    /// Names and variables, in name order.
+    pub fn variables(&self) -> &[(String, Var)] {
+        &self.variables
     }
 
     /// Part `index` of `parts` nearly equal parts of all elements, cut at element boundaries.
@@ -51,7 +135,7 @@ impl Parameters {
         let (from, until) = (total * index / parts, total * (index + 1) / parts);
         let mut start = 0;
         let mut pieces = Vec::new();
-        for (variable, (_, length)) in self.memory.iter().enumerate() {
+        for (variable, length) in self.memory.iter().map(Memory::len).enumerate() {
             let elements = from.clamp(start, start + length) - start
                 ..until.clamp(start, start + length) - start;
             if !elements.is_empty() {
@@ -69,16 +153,9 @@ impl Parameters {
     /// nor through the variable, as a forward pass does.
     #[allow(clippy::mut_from_ref)] // what keeps borrowers apart is a barrier, which types do not see
     pub unsafe fn piece_mut(&self, piece: &Piece) -> &mut [f32] {
-        let (start, length) = self.memory[piece.variable];
-        assert!(
-            piece.elements.end <= length,
-            "a piece lies within its variable"
-        );
-        // SAFETY: the range lies within the storage, which `self.variables` keeps alive, and the
-        // caller promises that the access is exclusive.
-        unsafe {
-            std::slice::from_raw_parts_mut(start.add(piece.elements.start), piece.elements.len())
-        }
+        // SAFETY: `self.variables` keeps the storage alive, and the caller promises that the access is
+        // exclusive.
+        unsafe { self.memory[piece.variable].slice_mut(piece.elements.clone()) }
     }
 
     /// SHA-256 over all values in name order, as hexadecimal digits.
@@ -133,23 +210,8 @@ pub fn values(tensor: &Tensor) -> Result<Values<'_>> {
     })
 }
 
-fn address(variable: &Var) -> Result<(*mut f32, usize)> {
-    let op = Address(Mutex::new(None));
-    variable.inplace_op1(&op)?;
-    let found =
-        op.0.into_inner()
-            .expect("no thread panics while it holds this lock");
-    let Found(start, length) = found.expect("an operation that succeeds has run");
-    Ok((start, length))
-}
-
-/// Finds where a variable's storage lies; candle lends mutable storage to operations alone.
-struct Address(Mutex<Option<Found>>);
-
-struct Found(*mut f32, usize);
-
-// SAFETY: an address is only a number until `Parameters::piece_mut` is called.
-unsafe impl Send for Found {}
+/// Finds where a tensor's storage lies; candle lends mutable storage to operations alone.
+struct Address(Mutex<Option<Memory>>);
 
 impl InplaceOp1 for Address {
     fn name(&self) -> &'static str {
@@ -161,9 +223,9 @@ impl InplaceOp1 for Address {
             storage,
             layout.is_contiguous() && layout.start_offset() == 0,
         ) else {
-            candle_core::bail!("variables are contiguous f32 in this version");
+            candle_core::bail!("variables and gradients are contiguous f32 in this version");
         };
-        let found = Found(values.as_mut_ptr(), values.len());
+        let found = Memory::of_slice(&mut values[..layout.shape().elem_count()]);
         *self
             .0
             .lock()

@@ -1,13 +1,14 @@
 //! Puts the parts of one replica together: cores, model, input, exchange.
 
+use super::checkpoint::Checkpoints;
 use super::cores::{bound_cores, pinned_pool};
 use super::exchange::{Exchange, group};
 use super::input::{self, Input};
 use super::layer::Tape;
 use super::model::{self, Model};
 use super::parameters::Parameters;
-use super::step_loop::{Seen, StepLoop};
-use crate::protocol::{DeviceJob, Job, ReplicaReport, StepWindow, cpu_list};
+use super::step_loop::{Pace, Seen, StepLoop};
+use crate::protocol::{DeviceJob, Job, LinkReport, ReplicaReport, StepWindow, cpu_list};
 use crate::terms::{Convolution, Topology};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
@@ -32,6 +33,12 @@ pub struct Outcome {
     pub prefill_seconds: f64,
     pub first_step_seconds: f64,
     pub exchanged_bytes: u64,
+    pub links: Vec<LinkReport>,
+    /// Measured steps, and all of them.
+    pub steps: u64,
+    pub total_steps: u64,
+    pub global_steps: u64,
+    pub checkpoints: u64,
     pub convolutions: Vec<Convolution>,
 }
 
@@ -46,8 +53,8 @@ pub fn build(job: &Job) -> Result<Vec<Built>> {
         .collect::<Result<Vec<_>>>()?;
     let inputs = input::open(job, &vec![Device::Cpu; count]).context("opening the input")?;
     let groups = match job.settings.topology {
-        Topology::Replicated => vec![count],
-        _ => vec![1; count],
+        Topology::Single | Topology::Independent => vec![1; count],
+        Topology::Replicated | Topology::AllReduce | Topology::ParameterServer => vec![count],
     };
     let mut parts = pools.into_iter().zip(inputs).enumerate();
     let start_line = Arc::new(Barrier::new(count));
@@ -86,21 +93,46 @@ fn build_group(job: &Job, parts: Vec<Part>, start_line: &Arc<Barrier>) -> Result
             replica,
             model: model.clone(),
             input,
-            exchange: Box::new(member) as Box<dyn Exchange>,
+            exchange: member,
             tape: Tape::default(),
             start_line: start_line.clone(),
-            warmup_steps: job.settings.warmup_steps,
-            steps: job.settings.steps,
+            pace: Pace::of(&job.settings),
+            places: parameters.places(),
+            checkpoints: None,
         },
         parameters: parameters.clone(),
     };
-    Ok(parts.into_iter().zip(members).map(build).collect())
+    let mut built: Vec<Built> = parts.into_iter().zip(members).map(build).collect();
+    built[0].steps.checkpoints = checkpoints(job, &built[0])?;
+    Ok(built)
+}
+
+/// Those of the first replica of the first worker, if the settings ask for any.
+fn checkpoints(job: &Job, replica: &Built) -> Result<Option<Checkpoints>> {
+    let (Some(every), Some(folder)) = (job.settings.checkpoint_every, &job.checkpoints) else {
+        return Ok(None);
+    };
+    if job.rank > 0 || replica.number() > 0 {
+        return Ok(None);
+    }
+    Checkpoints::new(replica.parameters.clone(), folder.clone(), every).map(Some)
+}
+
+/// Lets the replicas of this worker exchange with other processes, before any of them runs.
+pub fn join(replicas: &mut [Built], exchange: Box<dyn Exchange>) {
+    let members = replicas.iter_mut().map(|built| &mut built.steps.exchange);
+    group::join(&mut members.collect::<Vec<_>>(), exchange);
 }
 
 impl Built {
     /// The replica's number within its worker.
     pub fn number(&self) -> usize {
         self.steps.replica
+    }
+
+    /// The variables that it trains.
+    pub fn parameters(&self) -> &Arc<Parameters> {
+        &self.parameters
     }
 
     /// Trains on the replica's own cores. `started` is when the harness said so.
@@ -123,6 +155,8 @@ impl Built {
                 .has_parameters()
                 .then(|| parameters.digest())
                 .transpose()?;
+            let written = steps.checkpoints.take().map(Checkpoints::finish);
+            let checkpoints = written.transpose()?.unwrap_or_default();
             let (measured_from, measured_until) =
                 seen.measured.context("a loop that ends has measured")?;
             Ok(Outcome {
@@ -130,6 +164,11 @@ impl Built {
                 prefill_seconds,
                 first_step_seconds: seen.first_step_seconds,
                 exchanged_bytes: seen.exchanged_bytes,
+                links: seen.links.clone(),
+                steps: seen.steps,
+                total_steps: seen.total_steps,
+                global_steps: seen.global_steps,
+                checkpoints,
                 convolutions: steps.model.convolutions()?,
                 measured_from,
                 measured_until,

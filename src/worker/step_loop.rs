@@ -1,16 +1,19 @@
 //! The one step loop. Topologies, models and inputs differ; the order of a step and its clock do not.
 
+use super::checkpoint::Checkpoints;
 use super::clock::StepClock;
 use super::cores::awake;
 use super::events;
-use super::exchange::Exchange;
+use super::exchange::group::Member;
 use super::input::{Batch, Input};
 use super::layer::Tape;
 use super::model::Model;
-use crate::protocol::{Event, StepWindow};
-use crate::terms::Phase;
+use crate::protocol::{Event, LinkReport, StepWindow};
+use crate::spec::settings::Settings;
+use crate::terms::{Phase, Topology, Update};
 use anyhow::{Context, Result};
-use candle_core::Tensor;
+use candle_core::{Tensor, TensorId};
+use std::collections::HashMap;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -25,12 +28,45 @@ pub struct StepLoop {
     pub replica: usize,
     pub model: Arc<dyn Model>,
     pub input: Box<dyn Input>,
-    pub exchange: Box<dyn Exchange>,
+    pub exchange: Member,
     pub tape: Tape,
     /// Where all replicas of the worker meet after warm-up, so that their measured steps begin together.
     pub start_line: Arc<Barrier>,
+    pub pace: Pace,
+    /// Each variable's place in name order.
+    pub places: HashMap<TensorId, usize>,
+    /// Of the first replica of rank 0, where the settings ask for checkpoints.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+/// When warm-up ends and when the loop does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
     pub warmup_steps: u64,
+    /// Measured steps; `u64::MAX` where only the global step ends the loop.
     pub steps: u64,
+    /// The global step at which no step begins any more.
+    pub stop_at: Option<u64>,
+    /// Count warm-up by the global step: where workers of one step may fall behind it.
+    pub global: bool,
+}
+
+impl Pace {
+    pub fn of(settings: &Settings) -> Self {
+        let synchronous =
+            settings.topology == Topology::ParameterServer && settings.update == Update::Sync;
+        let all = settings.warmup_steps + settings.steps;
+        let stop_at = settings.stop_at_global_step;
+        Self {
+            warmup_steps: settings.warmup_steps,
+            steps: match stop_at.is_some() || synchronous {
+                true => u64::MAX,
+                false => settings.steps,
+            },
+            stop_at: stop_at.or(synchronous.then_some(all)),
+            global: synchronous,
+        }
+    }
 }
 
 /// What the loop saw. Losses are those of the first step of all and of the last.
@@ -43,7 +79,21 @@ pub struct Seen {
     pub last_loss: Option<f64>,
     pub first_step_seconds: f64,
     pub exchanged_bytes: u64,
+    /// In measured steps.
+    pub links: Vec<LinkReport>,
+    /// Measured steps.
+    pub steps: u64,
+    /// Warm-up included.
+    pub total_steps: u64,
+    pub global_steps: u64,
     pub measured: Option<(Instant, Instant)>,
+}
+
+/// Whether a step was done, or the end has come before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Step,
+    Nothing,
 }
 
 impl StepLoop {
@@ -51,22 +101,38 @@ impl StepLoop {
     /// time is lost between them.
     pub fn run(&mut self) -> Result<Seen> {
         let mut seen = Seen::default();
-        self.warm_up(&mut seen)?;
-        let exchanged_before = self.exchange.exchanged_bytes();
+        let warmed_up = self.warm_up(&mut seen)?;
+        let before = self.exchange.exchanged_bytes();
+        let links_before = self.exchange.links();
         self.start_line.wait();
-        let mut progress = Progress::new(self.replica, self.warmup_steps);
-        let window_steps = self.steps.div_ceil(MAX_WINDOWS).max(1);
+        let mut progress = Progress::new(self.replica);
+        let window_steps = self.window_steps();
         let mut clock = StepClock::start();
         let from = clock.started();
-        for step in 0..self.steps {
-            self.step(&mut clock, &mut seen)
+        while warmed_up && seen.steps < self.pace.steps {
+            let step = seen.steps;
+            let done = self
+                .step(&mut clock, &mut seen)
                 .with_context(|| format!("in step {step}"))?;
+            if done == Done::Nothing {
+                break;
+            }
+            self.checkpoint(&mut clock)?;
             seen.record(clock.finish(self.replica, step), window_steps);
-            progress.tell(step + 1);
+            seen.steps += 1;
+            progress.tell(seen.total_steps);
         }
         seen.measured = Some((from, clock.started()));
-        seen.exchanged_bytes = self.exchange.exchanged_bytes() - exchanged_before;
+        seen.exchanged_bytes = self.exchange.exchanged_bytes() - before;
+        seen.links = since(&links_before, self.exchange.links());
+        self.exchange.finish().context("after the last step")?;
+        seen.global_steps = self.exchange.global_step();
         Ok(seen)
+    }
+
+    fn window_steps(&self) -> u64 {
+        let most = self.pace.stop_at.unwrap_or(u64::MAX).min(self.pace.steps);
+        most.div_ceil(MAX_WINDOWS).max(1)
     }
 
     /// False for the null model.
@@ -74,28 +140,65 @@ impl StepLoop {
         !self.model.parameters().is_empty()
     }
 
-    fn warm_up(&mut self, seen: &mut Seen) -> Result<()> {
-        let mut progress = Progress::new(self.replica, 0);
+    /// False where the end came first.
+    fn warm_up(&mut self, seen: &mut Seen) -> Result<bool> {
+        let mut progress = Progress::new(self.replica);
         let mut unmeasured = Seen::default();
-        for step in 0..self.warmup_steps {
+        while self.warms_up(unmeasured.total_steps) {
+            let step = unmeasured.total_steps;
             let mut clock = StepClock::start();
-            self.step(&mut clock, &mut unmeasured)
+            let done = self
+                .step(&mut clock, &mut unmeasured)
                 .with_context(|| format!("in warm-up step {step}"))?;
+            if done == Done::Nothing {
+                return Ok(false);
+            }
+            self.checkpoint(&mut clock)?;
             if step == 0 {
                 seen.first_step_seconds = clock.finish(self.replica, step).seconds;
                 seen.first_loss = unmeasured.first_loss;
             }
-            progress.tell(step + 1);
+            progress.tell(unmeasured.total_steps);
         }
-        Ok(())
+        seen.total_steps = unmeasured.total_steps;
+        Ok(true)
+    }
+
+    fn warms_up(&self, own_steps: u64) -> bool {
+        let steps = match self.pace.global {
+            true => self.exchange.global_step(),
+            false => own_steps,
+        };
+        steps < self.pace.warmup_steps
     }
 
     /// One update of the parameters.
-    fn step(&mut self, clock: &mut StepClock, seen: &mut Seen) -> Result<()> {
+    fn step(&mut self, clock: &mut StepClock, seen: &mut Seen) -> Result<Done> {
         let batch = self.input.next(clock).context("taking a batch")?;
+        self.exchange
+            .begin(clock)
+            .context("bringing the parameters up to date")?;
+        let ends = |stop_at: u64| self.exchange.global_step() >= stop_at;
+        if self.pace.stop_at.is_some_and(ends) {
+            return Ok(Done::Nothing);
+        }
         seen.examples += batch.examples as u64;
         seen.label_sum += batch.label_sum;
-        awake(|| self.train(&batch, clock, seen))
+        awake(|| self.train(&batch, clock, seen))?;
+        seen.total_steps += 1;
+        Ok(Done::Step)
+    }
+
+    /// Takes a copy of the parameters where one is due.
+    fn checkpoint(&mut self, clock: &mut StepClock) -> Result<()> {
+        let step = self.exchange.global_step();
+        if let Some(checkpoints) = &mut self.checkpoints
+            && checkpoints.due(step)
+        {
+            checkpoints.take(step).context("taking a checkpoint")?;
+            clock.book(Phase::Checkpoint);
+        }
+        Ok(())
     }
 
     /// Forward, backward and update.
@@ -109,7 +212,7 @@ impl StepLoop {
         let Some(loss) = loss else {
             return Ok(());
         };
-        let gradients = self.gradients().context("computing gradients")?;
+        let gradients = self.gradients(clock).context("computing gradients")?;
         clock.book(Phase::Backward);
         self.exchange
             .update(gradients, clock)
@@ -117,9 +220,15 @@ impl StepLoop {
         seen.note_loss(loss)
     }
 
-    /// Gradients of all variables in name order.
-    fn gradients(&mut self) -> Result<Vec<Tensor>> {
-        self.tape.backward()?;
+    /// Gradients of all variables in name order, each offered to the exchange as soon as it is final.
+    fn gradients(&mut self, clock: &mut StepClock) -> Result<Vec<Tensor>> {
+        let (exchange, places) = (&mut self.exchange, &self.places);
+        self.tape.backward_telling(&mut |variable, gradient| {
+            clock.book(Phase::Backward);
+            let place = places.get(&variable.id());
+            let place = place.context("the tape has a variable that the model has not")?;
+            exchange.offer(*place, gradient, clock)
+        })?;
         self.model
             .parameters()
             .iter()
@@ -129,6 +238,17 @@ impl StepLoop {
             })
             .collect()
     }
+}
+
+/// What has crossed each link since `before`.
+fn since(before: &[LinkReport], mut now: Vec<LinkReport>) -> Vec<LinkReport> {
+    for (link, before) in now.iter_mut().zip(before) {
+        link.pulled_bytes -= before.pulled_bytes;
+        link.pushed_bytes -= before.pushed_bytes;
+        link.pull_seconds -= before.pull_seconds;
+        link.push_seconds -= before.push_seconds;
+    }
+    now
 }
 
 impl Seen {
@@ -163,24 +283,21 @@ impl Seen {
 /// Tells the harness now and then how far replica 0 is.
 struct Progress {
     enabled: bool,
-    done_before: u64,
     told: Instant,
 }
 
 impl Progress {
-    fn new(replica: usize, done_before: u64) -> Self {
+    fn new(replica: usize) -> Self {
         Self {
             enabled: replica == 0,
-            done_before,
             told: Instant::now(),
         }
     }
 
     fn tell(&mut self, steps: u64) {
+        events::note_steps(steps);
         if self.enabled && self.told.elapsed() >= PROGRESS_EVERY {
-            events::emit(&Event::Progress {
-                steps: self.done_before + steps,
-            });
+            events::emit(&Event::Progress { steps });
             self.told = Instant::now();
         }
     }

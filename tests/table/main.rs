@@ -13,7 +13,7 @@ use xrun::table::{
     Journal, Key, Measured, Opening, Provenance, RepeatRow, Resolved, SampleRow, TableError,
     visit_samples,
 };
-use xrun::terms::Outcome;
+use xrun::terms::{Outcome, Phase};
 
 const OPENING: Opening = Opening {
     setting_keys: &["model.name", "devices.per_worker"],

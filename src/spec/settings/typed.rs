@@ -81,8 +81,13 @@ impl<'de> serde::Deserializer<'de> for Typed {
         }
     }
 
+    /// A value that is there; one that is not is left out.
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
         unit unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
@@ -118,10 +123,20 @@ mod tests {
             topology: Topology::Single,
             workers: 1,
             servers: 0,
+            server_threads: 1,
+            update: Update::Async,
+            backup_workers: 0,
+            consistency: Consistency::Strict,
+            shards: Shards::RoundRobin,
+            transport: Transport::Auto,
+            encoding: Encoding::Raw,
+            overlap: true,
             warmup_steps: 10,
             steps: 100,
             seed: 1,
             timeout: Duration::from_secs(300),
+            stop_at_global_step: None,
+            checkpoint_every: None,
         }
     }
 

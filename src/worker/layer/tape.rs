@@ -137,8 +137,30 @@ impl Tape {
         self.backward_from(&ones)
     }
 
+    /// Goes back like [`Tape::backward`], and calls `ready` with each variable and its gradient as soon
+    /// as no later call can add to it.
+    pub fn backward_telling<E: From<candle_core::Error>>(
+        &mut self,
+        ready: &mut dyn FnMut(&Tensor, &Tensor) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let Some(last) = self.last() else {
+            let error = candle_core::Error::Msg("a tape without calls has no gradients".into());
+            return Err(error.into());
+        };
+        let ones = last.result.ones_like()?;
+        self.go_back(&ones, ready)
+    }
+
     /// Goes back through the pass, given the gradient of a loss by each number of its last result.
     pub fn backward_from(&mut self, gradient: &Tensor) -> Result<()> {
+        self.go_back(gradient, &mut |_, _| Ok(()))
+    }
+
+    fn go_back<E: From<candle_core::Error>>(
+        &mut self,
+        gradient: &Tensor,
+        ready: &mut dyn FnMut(&Tensor, &Tensor) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         let mut gradient = gradient.contiguous()?;
         for at in (0..self.used).rev() {
             let (before, rest) = self.slots.split_at_mut(at);
@@ -146,6 +168,10 @@ impl Tape {
             let x = before.last_mut().map(Slot::gradient).transpose()?;
             slot.call
                 .backward(&slot.result, &gradient, x.as_ref(), &mut self.gradients)?;
+            // Each variable belongs to one call of the chain.
+            for variable in slot.call.variables() {
+                ready(variable, &self.gradients[&variable.id()])?;
+            }
             if let Some(x) = x {
                 gradient = x;
             }
@@ -192,6 +218,9 @@ trait Recorded: Any + Send {
     ) -> Result<()>;
 
     fn places(&self) -> Option<&[u8]>;
+
+    /// Arguments that have gradients of their own.
+    fn variables(&self) -> Vec<&Tensor>;
 }
 
 struct CallOf<T: Scalar, F: Function<N>, const N: usize> {
@@ -229,5 +258,9 @@ impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
 
     fn places(&self) -> Option<&[u8]> {
         F::places(&self.room)
+    }
+
+    fn variables(&self) -> Vec<&Tensor> {
+        self.args.iter().filter(|arg| arg.is_variable()).collect()
     }
 }
