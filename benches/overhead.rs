@@ -119,6 +119,7 @@ impl<'a> Harness<'a> {
             settings: Default::default(),
             resolved: Resolved::default(),
             measured: result.measured,
+            ceilings: xrun::table::Ceilings::default(),
             provenance: Provenance::default(),
         };
         self.journal

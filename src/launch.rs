@@ -53,7 +53,7 @@ pub mod slots;
 #[cfg(test)]
 mod fixture;
 
-pub use measured::Measured;
+pub use measured::{Cluster, Measured};
 
 use crate::flavour::Program;
 use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};

@@ -27,7 +27,7 @@ pub use lock::MachineLock;
 pub use samples::{SampleView, visit_samples};
 pub use summary::write_summary;
 
-pub use crate::launch::Measured;
+pub use crate::launch::{Cluster, Measured};
 
 use crate::terms::{Mark, Outcome};
 use std::collections::BTreeMap;
@@ -62,7 +62,24 @@ pub struct RepeatRow {
     pub settings: BTreeMap<String, String>,
     pub resolved: Resolved,
     pub measured: Option<Measured>,
+    pub ceilings: Ceilings,
     pub provenance: Provenance,
+}
+
+/// What a probe found in the block of a repeat, with the transport and the tensors of its cell, in
+/// gigabytes per second. Empty where nothing crosses between processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ceilings {
+    /// Copying within memory; bytes count once.
+    pub copy: Option<f64>,
+    /// The model's tensors one way.
+    pub one_way: Option<f64>,
+    /// The exchange of the cell's topology: there and back for servers, or an all-reduce.
+    pub exchange: Option<f64>,
+    /// All bytes that an update reads and writes.
+    pub apply: Option<f64>,
+    /// Achieved rate of the exchange over its ceiling.
+    pub share: Option<f64>,
 }
 
 impl RepeatRow {
@@ -85,6 +102,7 @@ impl RepeatRow {
             settings: BTreeMap::new(),
             resolved: Resolved::default(),
             measured: None,
+            ceilings: Ceilings::default(),
             provenance: Provenance::default(),
         }
     }
@@ -105,6 +123,8 @@ pub struct Resolved {
     pub global_batch: u64,
     /// Logical CPUs of each replica: `0,1|2,3`.
     pub cores: String,
+    /// Those of each server.
+    pub server_cores: String,
     /// Runnable threads for each core that the cell may use.
     pub threads_per_core: f64,
 }

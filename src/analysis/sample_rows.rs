@@ -45,6 +45,7 @@ impl RowBuilder {
             settings: settings.map(|(k, v)| (k.into(), v.into())).into(),
             resolved: Resolved::default(),
             measured: None,
+            ceilings: crate::table::Ceilings::default(),
             provenance: Provenance::default(),
         };
         let builder = RowBuilder {

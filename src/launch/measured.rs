@@ -39,6 +39,51 @@ pub struct Measured {
     pub peak_memory_bytes: u64,
     pub cpu_seconds: f64,
     pub convolution: String,
+    pub cluster: Cluster,
+}
+
+/// What processes of a repeat did with each other; empty or zero where there is but one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cluster {
+    /// Measured steps of all workers together, each of its own batch, over the elapsed time.
+    pub steps_per_second: f64,
+    /// The mean over workers of their own measured steps over their own time.
+    pub steps_per_second_per_worker: f64,
+    /// Steps of all workers together, warm-up included.
+    pub total_steps: u64,
+    /// Updates of the parameters, warm-up included.
+    pub global_steps: u64,
+    /// By worker, seconds from the common start to its first measured step: `0.1|0.1|30.5`.
+    pub worker_starts: String,
+    /// Updates that were done before the last worker pulled for the first time.
+    pub alone_updates: Option<u64>,
+    pub checkpoints: u64,
+    /// Each link in the order of the columns after it: `worker 0 - server 0|worker 1 - server 0`.
+    pub links: String,
+    /// In measured steps, by link.
+    pub link_pulled_bytes: String,
+    pub link_pushed_bytes: String,
+    /// While bytes moved, by link.
+    pub link_gigabytes_per_second: String,
+    /// Over all links.
+    pub pulled_bytes: u64,
+    pub pushed_bytes: u64,
+    /// Bytes of all links over the time in which they moved, summed over links.
+    pub exchange_gigabytes_per_second: Option<f64>,
+    /// Share of the parameters, in bytes, that the most loaded server holds.
+    pub server_share: Option<f64>,
+    /// Seconds of an update on the busiest server.
+    pub server_apply_seconds: Option<f64>,
+    /// Share of the time from start to end that the busiest server moved bytes or updated parameters.
+    pub server_busy_share: Option<f64>,
+    /// Whole gradients that reached the first server, updates that it made, and gradients that it did
+    /// not use.
+    pub pushed_gradients: Option<u64>,
+    pub applied_updates: Option<u64>,
+    pub dropped_gradients: Option<u64>,
+    /// How many gradients were how many updates old: `0:12 1:30 2:8`.
+    pub staleness: String,
+    pub staleness_mean: Option<f64>,
 }
 
 /// Figures of all workers together; `repeat_seconds` is from launch to the end of the last process.
@@ -70,6 +115,7 @@ pub fn measure(settings: &Settings, workers: &[WorkerResult], repeat_seconds: f6
         peak_memory_bytes: sum(workers, |report| report.peak_memory_bytes),
         cpu_seconds: workers.iter().map(|worker| worker.report.cpu_seconds).sum(),
         convolution: in_words(&workers[0].report.convolutions),
+        cluster: Cluster::default(),
     }
 }
 

@@ -95,6 +95,7 @@ pub(super) const TRAILING: &[Column] = &[
     of_row!("replicas", false, resolved.replicas),
     of_row!("global_batch", false, resolved.global_batch),
     of_row!("cores", false, resolved.cores),
+    of_row!("server_cores", false, resolved.server_cores),
     of_row!("threads_per_core", false, resolved.threads_per_core),
     of_measured!("steps", steps),
     of_measured!("examples", examples),
@@ -110,6 +111,50 @@ pub(super) const TRAILING: &[Column] = &[
     of_measured!("peak_memory_bytes", peak_memory_bytes),
     of_measured!("cpu_seconds", cpu_seconds),
     of_measured!("convolution", convolution),
+    of_measured!("steps_per_second", cluster.steps_per_second),
+    of_measured!(
+        "steps_per_second_per_worker",
+        cluster.steps_per_second_per_worker
+    ),
+    of_measured!("total_steps", cluster.total_steps),
+    of_measured!("global_steps", cluster.global_steps),
+    of_measured!("worker_starts", cluster.worker_starts),
+    of_measured!("alone_updates", cluster.alone_updates),
+    of_measured!("checkpoints", cluster.checkpoints),
+    of_measured!("links", cluster.links),
+    of_measured!("link_pulled_bytes", cluster.link_pulled_bytes),
+    of_measured!("link_pushed_bytes", cluster.link_pushed_bytes),
+    of_measured!(
+        "link_gigabytes_per_second",
+        cluster.link_gigabytes_per_second
+    ),
+    of_measured!("pulled_bytes", cluster.pulled_bytes),
+    of_measured!("pushed_bytes", cluster.pushed_bytes),
+    of_measured!(
+        "exchange_gigabytes_per_second",
+        cluster.exchange_gigabytes_per_second
+    ),
+    of_measured!("server_share", cluster.server_share),
+    of_measured!("server_apply_seconds", cluster.server_apply_seconds),
+    of_measured!("server_busy_share", cluster.server_busy_share),
+    of_measured!("pushed_gradients", cluster.pushed_gradients),
+    of_measured!("applied_updates", cluster.applied_updates),
+    of_measured!("dropped_gradients", cluster.dropped_gradients),
+    of_measured!("staleness", cluster.staleness),
+    of_measured!("staleness_mean", cluster.staleness_mean),
+    of_row!("copy_ceiling_gigabytes_per_second", false, ceilings.copy),
+    of_row!(
+        "one_way_ceiling_gigabytes_per_second",
+        false,
+        ceilings.one_way
+    ),
+    of_row!(
+        "exchange_ceiling_gigabytes_per_second",
+        false,
+        ceilings.exchange
+    ),
+    of_row!("apply_ceiling_gigabytes_per_second", false, ceilings.apply),
+    of_row!("share_of_ceiling", false, ceilings.share),
     of_row!("machine", false, provenance.machine),
     of_row!("xrun_version", false, provenance.xrun_version),
     of_row!("program", false, provenance.program),

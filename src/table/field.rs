@@ -61,7 +61,8 @@ impl Field for f64 {
     }
 }
 
-impl Field for Option<f64> {
+/// Empty where there is none: for values whose text is never empty.
+impl<T: Numeric> Field for Option<T> {
     fn write(&self, out: &mut String) {
         if let Some(value) = self {
             value.write(out);
@@ -69,9 +70,15 @@ impl Field for Option<f64> {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        (!text.is_empty()).then(|| f64::read(text)).transpose()
+        (!text.is_empty()).then(|| T::read(text)).transpose()
     }
 }
+
+/// Values that always have a text.
+pub(super) trait Numeric: Field {}
+
+impl Numeric for f64 {}
+impl Numeric for u64 {}
 
 impl Field for Outcome {
     fn write(&self, out: &mut String) {

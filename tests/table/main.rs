@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 use xrun::protocol::StepWindow;
 use xrun::table::{
-    Journal, Key, Measured, Opening, Provenance, RepeatRow, Resolved, SampleRow, TableError,
-    visit_samples,
+    Ceilings, Journal, Key, Measured, Opening, Provenance, RepeatRow, Resolved, SampleRow,
+    TableError, visit_samples,
 };
 use xrun::terms::{Outcome, Phase};
 
@@ -67,6 +67,7 @@ fn row(run: u32, repeat: u32) -> RepeatRow {
             elapsed_seconds: 0.1 + 0.2,
             ..Measured::default()
         }),
+        ceilings: Ceilings::default(),
         provenance: Provenance::default(),
     }
 }

@@ -127,6 +127,7 @@ fn declared(cell: &Cell) -> RepeatRow {
         settings: cell.values.iter().map(text).collect(),
         resolved: Resolved::default(),
         measured: None,
+        ceilings: crate::table::Ceilings::default(),
         provenance: Provenance::default(),
     }
 }

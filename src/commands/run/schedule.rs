@@ -189,6 +189,7 @@ static NOTHING: Resolved = Resolved {
     replicas: 0,
     global_batch: 0,
     cores: String::new(),
+    server_cores: String::new(),
     threads_per_core: 0.0,
 };
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::table::{Key, Measured, Provenance, Resolved};
+use crate::table::{Ceilings, Cluster, Key, Measured, Provenance, Resolved};
 use crate::terms::{Mark, Phase};
 use insta::assert_snapshot;
 use proptest::collection::{btree_map, vec};
@@ -32,6 +32,7 @@ prop_compose! {
         losses in [prop::option::of(number()), prop::option::of(number())],
         parameter_digest in any::<String>(),
         convolution in any::<String>(),
+        cluster in cluster(),
     ) -> Measured {
         Measured {
             steps: counts[0],
@@ -56,6 +57,44 @@ prop_compose! {
             peak_memory_bytes: counts[3],
             cpu_seconds: times[3],
             convolution,
+            cluster,
+        }
+    }
+}
+
+prop_compose! {
+    fn cluster()(
+        counts in vec(any::<u64>(), 5),
+        some_counts in vec(prop::option::of(any::<u64>()), 4),
+        rates in vec(number(), 2),
+        some_rates in vec(prop::option::of(number()), 5),
+        texts in vec(any::<String>(), 6),
+    ) -> Cluster {
+        let mut texts = texts.into_iter();
+        let mut next = || texts.next().unwrap();
+        Cluster {
+            steps_per_second: rates[0],
+            steps_per_second_per_worker: rates[1],
+            total_steps: counts[0],
+            global_steps: counts[1],
+            worker_starts: next(),
+            alone_updates: some_counts[0],
+            checkpoints: counts[2],
+            links: next(),
+            link_pulled_bytes: next(),
+            link_pushed_bytes: next(),
+            link_gigabytes_per_second: next(),
+            pulled_bytes: counts[3],
+            pushed_bytes: counts[4],
+            exchange_gigabytes_per_second: some_rates[0],
+            server_share: some_rates[1],
+            server_apply_seconds: some_rates[2],
+            server_busy_share: some_rates[3],
+            pushed_gradients: some_counts[1],
+            applied_updates: some_counts[2],
+            dropped_gradients: some_counts[3],
+            staleness: next(),
+            staleness_mean: some_rates[4],
         }
     }
 }
@@ -63,7 +102,7 @@ prop_compose! {
 prop_compose! {
     fn row()(
         numbers in vec(any::<u32>(), 5),
-        text in vec(any::<String>(), 10),
+        text in vec(any::<String>(), 11),
         cell in "[0-9a-f]{12}",
         outcome in prop::sample::select(Outcome::VARIANTS),
         marks in vec(prop::sample::select(Mark::VARIANTS), 0..3),
@@ -71,6 +110,7 @@ prop_compose! {
         settings in texts(&SETTINGS),
         (global_batch, threads_per_core, load_average) in (any::<u64>(), number(), number()),
         measured in prop::option::of(measured()),
+        ceilings in vec(prop::option::of(number()), 5),
     ) -> RepeatRow {
         let mut text = text.into_iter();
         let mut next = || text.next().unwrap();
@@ -90,9 +130,17 @@ prop_compose! {
                 replicas: numbers[4],
                 global_batch,
                 cores: next(),
+                server_cores: next(),
                 threads_per_core,
             },
             measured,
+            ceilings: Ceilings {
+                copy: ceilings[0],
+                one_way: ceilings[1],
+                exchange: ceilings[2],
+                apply: ceilings[3],
+                share: ceilings[4],
+            },
             provenance: Provenance {
                 machine: next(),
                 xrun_version: next(),
