@@ -250,3 +250,6 @@ fn refusal(hello: &Hello, token: &Token) -> Option<String> {
     }
     (!token.matches(&hello.token)).then(|| "it has not the token of this repeat".into())
 }
+
+#[cfg(test)]
+mod tests;
