@@ -22,7 +22,7 @@ pub mod step_loop;
 use crate::protocol::{Event, Job, VERSION, WorkerReport};
 use crate::terms::RoleName;
 use anyhow::{Context, Result, bail, ensure};
-use exchange::Meeting;
+use exchange::{Meeting, parameter_server};
 use replica::{Built, Outcome};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -50,7 +50,7 @@ fn work(program: &str) -> Result<()> {
     };
     match job.role {
         RoleName::Worker => train(&mut process),
-        RoleName::Server => bail!("servers are not built into this version"),
+        RoleName::Server => parameter_server::server::main(&mut process),
         RoleName::Probe => bail!("probes are not built into this version"),
     }
 }

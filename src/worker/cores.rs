@@ -20,6 +20,24 @@ pub fn pinned_pool(replica: usize, cores: &[usize]) -> Result<ThreadPool> {
         .with_context(|| format!("starting {} threads for replica {replica}", cores.len()))
 }
 
+/// A pool like that of a replica whose first thread is the calling one, so that with one core no work
+/// changes threads. It stays a member of the pool for as long as it lives.
+pub fn join_pinned_pool(name: &str, cores: &[usize]) -> Result<ThreadPool> {
+    let (pinned, name) = (cores.to_vec(), name.to_owned());
+    let pin = move |thread: usize| {
+        // As above.
+        let _ = sched_setaffinity(None, &cpu_set(&pinned[thread..=thread]));
+    };
+    pin(0);
+    ThreadPoolBuilder::new()
+        .num_threads(cores.len())
+        .thread_name(move |thread| format!("{name}-{thread}"))
+        .use_current_thread()
+        .start_handler(pin)
+        .build()
+        .with_context(|| format!("starting {} threads of a server", cores.len()))
+}
+
 /// The logical CPUs that the threads of `pool` may really run on, sorted, each once.
 pub fn bound_cores(pool: &ThreadPool) -> Result<Vec<usize>> {
     let sets = pool.broadcast(|_| sched_getaffinity(None));
@@ -85,6 +103,25 @@ mod tests {
         let pool = pinned_pool(0, &[first, first]).unwrap();
         assert_eq!(pool.current_num_threads(), 2);
         assert_eq!(bound_cores(&pool).unwrap(), [first]);
+    }
+
+    #[test]
+    fn a_thread_joins_a_pool_of_its_own() {
+        let allowed = sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU)
+            .find(|cpu| allowed.is_set(*cpu))
+            .unwrap();
+        let join = move || {
+            let pool = join_pinned_pool("server", &[first, first]).unwrap();
+            let cores = bound_cores(&pool).unwrap();
+            (
+                cores,
+                rayon::current_num_threads(),
+                rayon::current_thread_index(),
+            )
+        };
+        let joined = std::thread::spawn(join).join().unwrap();
+        assert_eq!(joined, (vec![first], 2, Some(0)));
     }
 
     #[test]

@@ -103,6 +103,37 @@ impl Optimizer {
         chunks.into_par_iter().for_each(|chunk| update.apply(chunk));
     }
 
+    /// Updates the weights of the only piece by the mean of `gradients`, added in their order. A mean
+    /// exists for a chunk at a time, in the cache. Panics like [`Optimizer::step`].
+    pub fn step_by_mean(&mut self, weights: &mut [f32], gradients: &[&[f32]]) {
+        let (Some(first), [state]) = (gradients.first(), &mut self.parts[..]) else {
+            panic!("a mean of gradients for one piece");
+        };
+        if gradients.len() == 1 {
+            return self.step(vec![(weights, first)]);
+        }
+        let whole = gradients.iter().all(|g| g.len() == state.length);
+        assert!(whole, "another number of gradients");
+        let update = Update::of(&self.config, self.steps);
+        self.steps += 1;
+        let scale = 1.0 / gradients.len() as f32;
+        let chunks = state.chunks(weights, first).into_par_iter().enumerate();
+        chunks.for_each(|(index, chunk)| {
+            let mut mean = [0.0; CHUNK];
+            let mean = &mut mean[..chunk.weights.len()];
+            for gradient in gradients {
+                let gradient = &gradient[index * CHUNK..];
+                for (mean, gradient) in mean.iter_mut().zip(gradient) {
+                    *mean += scale * gradient;
+                }
+            }
+            update.apply(Chunk {
+                gradient: mean,
+                ..chunk
+            });
+        });
+    }
+
     /// The exponential average of each piece; empty where none are kept.
     pub fn averages(&self) -> impl Iterator<Item = &[f32]> {
         self.parts.iter().map(|state| state.average.as_slice())

@@ -98,6 +98,25 @@ fn pieces_give_the_same_bits_as_the_whole() {
 }
 
 #[test]
+fn a_mean_of_gradients_gives_the_same_bits_as_the_gradient_that_is_their_mean() {
+    let config = config(OptimizerName::Adam);
+    let (a, b) = (wave(0.5, 1.0), wave(0.25, 2.0));
+    let mean: Vec<f32> = a.iter().zip(&b).map(|(a, b)| 0.5 * a + 0.5 * b).collect();
+    let mut plain = wave(1.0, 0.0);
+    let mut fused = plain.clone();
+    let mut one = Optimizer::new(config, &[&plain]);
+    let mut two = Optimizer::new(config, &[&fused]);
+    for _ in 0..3 {
+        one.step(vec![(&mut plain, &mean)]);
+        two.step_by_mean(&mut fused, &[&a, &b]);
+    }
+    assert_eq!(plain, fused);
+    one.step(vec![(&mut plain, &a)]);
+    two.step_by_mean(&mut fused, &[&a]);
+    assert_eq!(plain, fused);
+}
+
+#[test]
 #[should_panic(expected = "another number of weights")]
 fn pieces_of_another_length_are_refused() {
     let weights = wave(1.0, 0.0);

@@ -121,17 +121,27 @@ impl Listener {
     }
 
     fn wait_for_a_caller(&self, deadline: Instant) -> Result<()> {
+        ensure!(
+            self.is_called(deadline)?,
+            "the other processes of the repeat have not called in time"
+        );
+        Ok(())
+    }
+
+    /// Waits until somebody calls. False where nobody has at `deadline`.
+    pub fn is_called(&self, deadline: Instant) -> Result<bool> {
         let file = match self {
             Self::Tcp(tcp) => tcp.as_fd(),
             Self::Unix(unix) => unix.as_fd(),
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).context("a deadline beyond the clock")?;
-        let ready = poll(&mut [PollFd::new(&file, PollFlags::IN)], Some(&left));
-        match ready {
-            Ok(0) => bail!("the other processes of the repeat have not called in time"),
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error).context("waiting for other processes"),
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).context("a deadline beyond the clock")?;
+            match poll(&mut [PollFd::new(&file, PollFlags::IN)], Some(&left)) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error).context("waiting for other processes"),
+            }
         }
     }
 
