@@ -20,6 +20,11 @@ pub fn pinned_pool(replica: usize, cores: &[usize]) -> Result<ThreadPool> {
         .with_context(|| format!("starting {} threads for replica {replica}", cores.len()))
 }
 
+/// Keeps the calling thread on `cores`, together with whoever else has them.
+pub fn bind(cores: &[usize]) -> Result<()> {
+    sched_setaffinity(None, &cpu_set(cores)).context("binding a thread to the cores of its worker")
+}
+
 /// The logical CPUs that the threads of `pool` may really run on, sorted, each once.
 pub fn bound_cores(pool: &ThreadPool) -> Result<Vec<usize>> {
     let sets = pool.broadcast(|_| sched_getaffinity(None));
