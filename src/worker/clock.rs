@@ -2,7 +2,7 @@
 
 use crate::protocol::StepWindow;
 use crate::terms::Phase;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Cuts the time of one replica's steps into phases. Whoever finishes a part of the step books all
 /// time since the last booking, so that nothing is counted twice and the rest stays visible.
@@ -42,6 +42,14 @@ impl StepClock {
         self.last = now;
     }
 
+    /// Books so much of the time since the last booking to `phase`, at most all of it. The rest goes to
+    /// the next booking.
+    pub fn book_part(&mut self, phase: Phase, part: Duration) {
+        let part = part.min(self.last.elapsed());
+        self.phases[phase as usize] += part.as_secs_f64();
+        self.last += part;
+    }
+
     /// Ends the step and starts the next one at the same instant.
     pub fn finish(&mut self, replica: usize, step: u64) -> StepWindow {
         let now = Instant::now();
@@ -70,6 +78,7 @@ mod tests {
         let mut clock = StepClock::start();
         for phase in [Phase::InputWait, Phase::Forward, Phase::InputWait] {
             clock.book(phase);
+            clock.book_part(Phase::Wait, Duration::from_secs(1));
         }
         let window = clock.finish(1, 7);
         assert_eq!((window.replica, window.first_step, window.steps), (1, 7, 1));

@@ -14,7 +14,7 @@ pub fn pinned_pool(replica: usize, cores: &[usize]) -> Result<ThreadPool> {
         .thread_name(move |thread| format!("replica-{replica}-{thread}"))
         .start_handler(move |thread| {
             // Evidence reads the kernel's answer back, so a refusal here is not lost.
-            let _ = sched_setaffinity(None, &cpu_set(&pinned[thread..=thread]));
+            let _ = bind(&pinned[thread..=thread]);
         })
         .build()
         .with_context(|| format!("starting {} threads for replica {replica}", cores.len()))
@@ -26,7 +26,7 @@ pub fn join_pinned_pool(name: &str, cores: &[usize]) -> Result<ThreadPool> {
     let (pinned, name) = (cores.to_vec(), name.to_owned());
     let pin = move |thread: usize| {
         // As above.
-        let _ = sched_setaffinity(None, &cpu_set(&pinned[thread..=thread]));
+        let _ = bind(&pinned[thread..=thread]);
     };
     pin(0);
     ThreadPoolBuilder::new()
@@ -36,6 +36,12 @@ pub fn join_pinned_pool(name: &str, cores: &[usize]) -> Result<ThreadPool> {
         .start_handler(pin)
         .build()
         .with_context(|| format!("starting {} threads of a server", cores.len()))
+}
+
+/// Keeps the calling thread on `cores`, together with whoever else has them.
+pub fn bind(cores: &[usize]) -> Result<()> {
+    sched_setaffinity(None, &cpu_set(cores))
+        .with_context(|| format!("binding a thread to cores {cores:?}"))
 }
 
 /// The logical CPUs that the threads of `pool` may really run on, sorted, each once.

@@ -8,6 +8,7 @@
 
 pub mod frame;
 mod handshake;
+pub mod pipe;
 pub mod segment;
 mod socket;
 

@@ -82,6 +82,11 @@ impl Segment {
             std::slice::from_raw_parts_mut(self.start.cast(), self.elements)
         })
     }
+
+    /// Where it begins: at a page. Valid as long as the segment lives.
+    pub fn start(&self) -> *mut f32 {
+        self.start.cast()
+    }
 }
 
 impl AsFd for Segment {

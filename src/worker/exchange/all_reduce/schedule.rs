@@ -1,0 +1,125 @@
+//! Who sends which numbers when. In: rank, ranks and length of an array. Out: the parts of it that one
+//! rank sends to the next one, and receives from the one before, in order. Pure.
+//!
+//! The array is cut into slabs and each slab into one piece a rank. A slab takes `2 (R − 1)` steps: in
+//! the first half of them each rank adds its own numbers to the piece that comes and sends it on, until
+//! every rank has one piece that is complete; in the second half complete pieces go round. Slabs follow
+//! one another: in one tick each of the slabs that are under way makes one step, so that what comes in
+//! one tick is sent on from the cache in the next.
+
+use super::combine::Combine;
+use std::ops::Range;
+
+/// Numbers in a piece. The pieces of all slabs under way stay in the second-level cache.
+const PIECE: usize = 32 << 10;
+
+/// Pieces begin at a multiple of so many numbers: a cache line.
+const LINE: usize = 16;
+
+/// One part of the array that crosses a link.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Move {
+    /// What is sent in a tick was received in earlier ones.
+    pub tick: usize,
+    pub elements: Range<usize>,
+    /// What the receiver does with it.
+    pub combine: Combine,
+}
+
+/// The moves of one rank for one array.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    pub rank: usize,
+    pub ranks: usize,
+    pub elements: usize,
+    /// What the sum is multiplied with.
+    pub scale: f32,
+}
+
+impl Schedule {
+    /// What goes to the next rank.
+    pub fn sends(self) -> impl Iterator<Item = Move> {
+        self.moves(self.rank)
+    }
+
+    /// What comes from the rank before: exactly what that one sends.
+    pub fn receives(self) -> impl Iterator<Item = Move> {
+        self.moves((self.rank + self.ranks - 1) % self.ranks)
+    }
+
+    /// What `sender` sends.
+    fn moves(self, sender: usize) -> impl Iterator<Item = Move> {
+        let steps = 2 * (self.ranks - 1);
+        let slabs = self.elements.div_ceil(self.slab());
+        (0..slabs + steps - 1)
+            .flat_map(move |tick| (0..steps).map(move |step| (tick, step)))
+            .filter(move |(tick, step)| (*step..slabs + step).contains(tick))
+            .map(move |(tick, step)| self.one(sender, tick, step))
+            .filter(|part| !part.elements.is_empty())
+    }
+
+    fn slab(self) -> usize {
+        self.ranks * PIECE
+    }
+
+    fn one(self, sender: usize, tick: usize, step: usize) -> Move {
+        let piece = (sender + 2 * self.ranks - step) % self.ranks;
+        let combine = match (step + 2).cmp(&self.ranks) {
+            std::cmp::Ordering::Less => Combine::AddAndScale(1.0),
+            std::cmp::Ordering::Equal => Combine::AddAndScale(self.scale),
+            std::cmp::Ordering::Greater => Combine::Copy,
+        };
+        Move {
+            tick,
+            elements: self.piece(tick - step, piece),
+            combine,
+        }
+    }
+
+    /// Where a piece of a slab lies in the array; pieces of the last slab may be empty.
+    fn piece(self, slab: usize, piece: usize) -> Range<usize> {
+        let start = slab * self.slab();
+        let length = self.slab().min(self.elements - start);
+        let bound = |piece: usize| match piece == self.ranks {
+            true => length,
+            false => length * piece / self.ranks / LINE * LINE,
+        };
+        start + bound(piece)..start + bound(piece + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn schedule(rank: usize, ranks: usize, elements: usize) -> Schedule {
+        Schedule {
+            rank,
+            ranks,
+            elements,
+            scale: 0.5,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_rank_receives_what_the_one_before_sends(ranks in 2usize..7, elements in 0usize..500_000) {
+            for rank in 0..ranks {
+                let sent = schedule(rank, ranks, elements).sends();
+                let received = schedule((rank + 1) % ranks, ranks, elements).receives();
+                prop_assert!(sent.eq(received));
+            }
+        }
+
+        #[test]
+        fn what_is_sent_on_has_come_in_an_earlier_tick(ranks in 2usize..7, elements in 0usize..500_000) {
+            let schedule = schedule(1, ranks, elements);
+            let received: Vec<Move> = schedule.receives().collect();
+            for sent in schedule.sends() {
+                let came: Vec<&Move> = received.iter().filter(|r| r.elements == sent.elements).collect();
+                prop_assert_eq!(came.len() + usize::from(sent.combine != Combine::Copy), 2.min(ranks));
+            }
+        }
+    }
+}
