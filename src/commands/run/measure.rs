@@ -51,7 +51,8 @@ impl Campaign<'_> {
 
     fn one(&mut self, task: &Task, progress: &mut Progress) -> Result<RepeatResult, Interrupted> {
         let (cell, runs) = self.schedule.runs(task);
-        let steps = runs.settings.warmup_steps + runs.settings.steps;
+        let fixed = runs.settings.warmup_steps + runs.settings.steps;
+        let steps = runs.settings.stop_at_global_step.unwrap_or(fixed);
         progress.begin(task.block, &cell.label, steps);
         let log = format!("run{}.{}.{}", task.run, cell.id, task.repeat);
         let request = RepeatRequest {
