@@ -15,6 +15,7 @@ pub mod model;
 pub mod optimizer;
 pub mod orders;
 pub mod parameters;
+pub mod probe;
 pub mod replica;
 pub mod resources;
 pub mod step_loop;
@@ -51,7 +52,7 @@ fn work(program: &str) -> Result<()> {
     match job.role {
         RoleName::Worker => train(&mut process),
         RoleName::Server => bail!("servers are not built into this version"),
-        RoleName::Probe => bail!("probes are not built into this version"),
+        RoleName::Probe => probe::serve(&mut process),
     }
 }
 

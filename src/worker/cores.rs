@@ -14,10 +14,16 @@ pub fn pinned_pool(replica: usize, cores: &[usize]) -> Result<ThreadPool> {
         .thread_name(move |thread| format!("replica-{replica}-{thread}"))
         .start_handler(move |thread| {
             // Evidence reads the kernel's answer back, so a refusal here is not lost.
-            let _ = sched_setaffinity(None, &cpu_set(&pinned[thread..=thread]));
+            let _ = pin(pinned[thread]);
         })
         .build()
         .with_context(|| format!("starting {} threads for replica {replica}", cores.len()))
+}
+
+/// Binds the thread that calls to one logical CPU.
+pub fn pin(core: usize) -> Result<()> {
+    sched_setaffinity(None, &cpu_set(&[core]))
+        .with_context(|| format!("binding a thread to core {core}"))
 }
 
 /// The logical CPUs that the threads of `pool` may really run on, sorted, each once.
