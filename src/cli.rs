@@ -30,6 +30,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Draw every chart again from result folders alone.
     Plot(PlotArgs),
+    /// Measure what memory and transports of this machine can do at most, and train nothing.
+    Probe(ProbeArgs),
     /// One role of a repeat; started by xrun.
     #[command(hide = true)]
     Worker,
@@ -39,7 +41,7 @@ pub enum Command {
 }
 
 /// Which part of an experiment is meant, on which machine, and where its results are.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Selection {
     /// Set a setting over the file; several values make an axis.
     #[arg(short = 'S', long = "set", value_name = "KEY=VALUE[,VALUE]")]
@@ -70,6 +72,13 @@ pub struct RunArgs {
     /// Measure each cell this many more times than the file says.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub add_repeats: u32,
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+/// Who else may measure on this machine meanwhile.
+#[derive(Clone, Debug, Args)]
+pub struct LockArgs {
     /// Measure although another xrun measures on this machine; the rows are marked.
     #[arg(long)]
     pub share_machine: bool,
@@ -100,6 +109,15 @@ pub struct PlanArgs {
     /// Print one JSON document for programs.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ProbeArgs {
+    /// The experiment file whose models and clusters are meant; without one an MLP of four wide layers.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub lock: LockArgs,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -5,6 +5,7 @@ pub mod estimate;
 pub mod plan;
 pub mod plot;
 pub mod prepare;
+pub mod probe;
 pub mod report;
 pub mod run;
 
@@ -47,6 +48,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         }
         (Some(Command::Plan(arguments)), _) => plan::run(&arguments),
         (Some(Command::Plot(arguments)), _) => plot::run(&arguments),
+        (Some(Command::Probe(arguments)), _) => probe::run(&arguments),
         (None, Some(file)) => run::run(file, &cli.run),
         (None, None) => unreachable!("clap asks for a file or a command"),
     };

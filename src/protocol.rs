@@ -147,7 +147,11 @@ pub const STALENESS_PLACES: usize = 24;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
     pub of: CeilingOf,
+    /// The median of some rounds.
     pub gigabytes_per_second: f64,
+    /// The slowest and the fastest round.
+    pub slowest: f64,
+    pub fastest: f64,
 }
 
 /// What a ceiling bounds.

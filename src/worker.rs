@@ -15,13 +15,14 @@ pub mod model;
 pub mod optimizer;
 pub mod orders;
 pub mod parameters;
+pub mod probe;
 pub mod replica;
 pub mod resources;
 pub mod step_loop;
 
 use crate::protocol::{Event, Job, VERSION, WorkerReport};
 use crate::terms::RoleName;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use exchange::{Meeting, parameter_server};
 use replica::{Built, Outcome};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +52,7 @@ fn work(program: &str) -> Result<()> {
     match job.role {
         RoleName::Worker => train(&mut process),
         RoleName::Server => parameter_server::server::main(&mut process),
-        RoleName::Probe => bail!("probes are not built into this version"),
+        RoleName::Probe => probe::serve(&mut process),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `xrun FILE`: measures what is missing, records it, draws it and says why.
 
+mod ceilings;
 mod conclude;
 mod measure;
 mod record;
@@ -7,12 +8,14 @@ mod schedule;
 
 use super::Ending;
 use super::prepare::Prepared;
-use crate::cli::{Rerun, RunArgs};
+use crate::cli::{LockArgs, Rerun, RunArgs};
 use crate::launch::Session;
 use crate::launch::interrupt;
 use crate::spec::settings::SETTINGS;
 use crate::table::{Journal, MachineLock, Opening};
 use anyhow::{Context, Result};
+use ceilings::Probes;
+pub(super) use ceilings::Subject;
 use measure::Campaign;
 use schedule::Schedule;
 use std::path::Path;
@@ -24,7 +27,7 @@ use std::path::Path;
 /// goes wrong is no error.
 pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
     let prepared = Prepared::load(file, &arguments.selection)?;
-    let _machine = lock_machine(arguments, &prepared)?;
+    let _machine = lock_machine(&arguments.lock, &prepared.experiment.name)?;
     let mut journal = open_journal(arguments, &prepared)?;
     for notice in journal.notices() {
         eprintln!("note: {notice}");
@@ -41,7 +44,8 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
             prepared: &prepared,
             schedule: &schedule,
             session: Session::start(prepared.own_program()?, interrupt)?,
-            shared_machine: arguments.share_machine,
+            shared_machine: arguments.lock.share_machine,
+            probes: Probes::default(),
         };
         campaign.measure(&mut journal)?
     };
@@ -56,8 +60,8 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
 
 /// One measurement at a time on a machine, unless the user says otherwise. Who shares it says so to
 /// those who come later.
-fn lock_machine(arguments: &RunArgs, prepared: &Prepared) -> Result<MachineLock> {
-    let (path, purpose) = (&arguments.machine_lock, &prepared.experiment.name);
+pub(super) fn lock_machine(arguments: &LockArgs, purpose: &str) -> Result<MachineLock> {
+    let path = &arguments.machine_lock;
     if arguments.share_machine {
         return Ok(MachineLock::share(path, purpose)?);
     }

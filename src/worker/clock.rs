@@ -69,6 +69,13 @@ impl StepClock {
     }
 }
 
+/// Does `work`, and says how many seconds it took.
+pub fn timed<R>(work: impl FnOnce() -> R) -> (R, f64) {
+    let started = Instant::now();
+    let result = work();
+    (result, started.elapsed().as_secs_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,10 +42,43 @@ pub fn build(settings: &Settings, seed: u64) -> Result<Box<dyn Model>> {
     })
 }
 
+/// Scalars of each variable of the model that `settings` name, in name order.
+pub fn lengths(settings: &Settings) -> Result<Vec<usize>> {
+    if settings.model == ModelName::Mlp {
+        // These may be large, and widths say it all.
+        return Ok(mlp::lengths(&settings.layers));
+    }
+    let model = build(settings, settings.seed)?;
+    let variables = model.parameters().iter();
+    Ok(variables
+        .map(|(_, variable)| variable.elem_count())
+        .collect())
+}
+
 /// The number of a tensor that has one.
 fn scalar(tensor: &Tensor) -> Result<f64> {
     match tensor.dtype() {
         DType::F64 => tensor.to_scalar(),
         _ => tensor.to_scalar::<f32>().map(f64::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_those_of_the_variables() {
+        let settings = Settings {
+            layers: vec![3, 20, 5, 2, 1, 1, 1, 1, 1, 1, 1, 1],
+            ..Settings::defaults(ModelName::Mlp)
+        };
+        let model = build(&settings, 1).unwrap();
+        let built: Vec<usize> = model
+            .parameters()
+            .iter()
+            .map(|(_, v)| v.elem_count())
+            .collect();
+        assert_eq!(lengths(&settings).unwrap(), built);
     }
 }

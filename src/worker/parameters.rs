@@ -57,6 +57,11 @@ impl Memory {
         self.length == 0
     }
 
+    /// Where they begin, for those who read while another process may write.
+    pub fn start(self) -> *mut f32 {
+        self.start
+    }
+
     /// Some of its numbers. Panics where they are not within it.
     ///
     /// # Safety

@@ -1,5 +1,6 @@
 //! The campaign: one repeat after the other, each a row before the next begins.
 
+use super::ceilings::{Limits, Probes};
 use super::record::{self, Before};
 use super::schedule::{Schedule, Task};
 use crate::commands::Ending;
@@ -18,6 +19,7 @@ pub struct Campaign<'a> {
     pub session: Session,
     /// The user has asked not to wait for others who use this machine.
     pub shared_machine: bool,
+    pub probes: Probes,
 }
 
 impl Campaign<'_> {
@@ -29,8 +31,7 @@ impl Campaign<'_> {
         let mut progress = Progress::new(self.schedule.tasks.len(), 0);
         let mut ending = Ending::Done;
         for task in &self.schedule.tasks {
-            let before = Before::now(self.shared_machine);
-            let Ok(result) = self.one(task, &mut progress) else {
+            let Ok((before, result)) = self.one(task, &mut progress) else {
                 progress.say(
                     "interrupted: the rows so far are safe, and the next call goes on from here",
                 );
@@ -49,21 +50,50 @@ impl Campaign<'_> {
         Ok(ending)
     }
 
-    fn one(&mut self, task: &Task, progress: &mut Progress) -> Result<RepeatResult, Interrupted> {
+    fn one(
+        &mut self,
+        task: &Task,
+        progress: &mut Progress,
+    ) -> Result<(Before, RepeatResult), Interrupted> {
         let (cell, runs) = self.schedule.runs(task);
-        let fixed = runs.settings.warmup_steps + runs.settings.steps;
-        let steps = runs.settings.stop_at_global_step.unwrap_or(fixed);
-        progress.begin(task.block, &cell.label, steps);
-        let log = format!("run{}.{}.{}", task.run, cell.id, task.repeat);
-        let request = RepeatRequest {
+        let log = |name: &str| self.prepared.folder.join("logs").join(name);
+        let cache = cache();
+        let request = |log| RepeatRequest {
             settings: &runs.settings,
             slots: &runs.slots,
             program: runs.program,
-            cache: &cache(),
-            log: &self.prepared.folder.join("logs").join(log),
+            cache: &cache,
+            log,
         };
-        self.session
-            .run_repeat(&request, &mut |update| progress.update(update))
+        let probe_log = log(&format!("run{}.block{}.probe", task.run, task.block));
+        let limits = self.limits(task.block, &request(&probe_log), progress)?;
+        let fixed = runs.settings.warmup_steps + runs.settings.steps;
+        let steps = runs.settings.stop_at_global_step.unwrap_or(fixed);
+        progress.begin(task.block, &cell.label, steps);
+        let before = Before::now(self.shared_machine, limits);
+        let log = log(&format!("run{}.{}.{}", task.run, cell.id, task.repeat));
+        let result = self
+            .session
+            .run_repeat(&request(&log), &mut |update| progress.update(update))?;
+        Ok((before, result))
+    }
+
+    /// What the machine can do at most for a cell, measured once a block.
+    fn limits(
+        &mut self,
+        block: u32,
+        request: &RepeatRequest<'_>,
+        progress: &mut Progress,
+    ) -> Result<Limits, Interrupted> {
+        let session = &mut self.session;
+        let found = self.probes.limits(block, request.settings, || {
+            progress.begin(block, "what memory and transport can do at most", 0);
+            session.probe(request)
+        })?;
+        if let Some(reason) = found.fresh_failure {
+            progress.say(&format!("no ceilings in block {block}: {reason}"));
+        }
+        Ok(found.limits)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is written beside the figures: the row of a repeat, the resolved file, plan and machine.
 
+use super::ceilings::Limits;
 use super::schedule::Task;
 use crate::commands::prepare::{Prepared, Runs};
 use crate::launch::RepeatResult;
@@ -55,6 +56,7 @@ pub fn tried(
         marks,
         resolved: runs.resolved.clone(),
         measured: result.measured.clone(),
+        ceilings: before.limits.of(&runs.settings, result.measured.as_ref()),
         provenance: Provenance {
             program: runs.program.identity.clone(),
             load_average: before.load_average,
@@ -69,11 +71,13 @@ pub struct Before {
     pub started_at: String,
     pub load_average: f64,
     pub shared_machine: bool,
+    pub limits: Limits,
 }
 
 impl Before {
-    pub fn now(shared_machine: bool) -> Self {
+    pub fn now(shared_machine: bool, limits: Limits) -> Self {
         Self {
+            limits,
             started_at: now(),
             load_average: load_average(),
             shared_machine,

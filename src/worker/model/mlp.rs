@@ -32,6 +32,12 @@ impl Mlp {
     }
 }
 
+/// Scalars of each variable between these widths, in name order.
+pub fn lengths(widths: &[usize]) -> Vec<usize> {
+    let layer = |width: &[usize]| [width[1], width[0] * width[1]];
+    widths.windows(2).flat_map(layer).collect()
+}
+
 impl Model for Mlp {
     /// The mean of `(output − target)²` over all elements.
     fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>> {

@@ -1,0 +1,222 @@
+//! What the machine can do at most, beside what each repeat has reached. In: the settings of the cells
+//! of a block, and someone who probes. Out: [`Limits`], measured once a block for each different
+//! exchange. Starts no process itself.
+
+use crate::launch::{Interrupted, Measured, ProbeError};
+use crate::protocol::{Ceiling, CeilingOf};
+use crate::spec::settings::Settings;
+use crate::table::Ceilings;
+use crate::terms::{ModelName, OptimizerName, Topology, Transport};
+use crate::worker::exchange::transport;
+
+/// What was probed in the present block.
+#[derive(Debug, Default)]
+pub struct Probes {
+    block: u32,
+    known: Vec<(Subject, Limits)>,
+}
+
+/// What a probe depends on: cells that have this in common have the same ceilings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    pub topology: Topology,
+    pub transport: Transport,
+    pub model: ModelName,
+    pub layers: Vec<usize>,
+    pub optimizer: OptimizerName,
+    /// Of who updates the parameters.
+    pub threads: usize,
+}
+
+/// What a probe has measured; nothing where it failed, or nothing crosses between processes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits(Vec<Ceiling>);
+
+/// The limits of a cell, and where a probe has just failed, why.
+#[derive(Debug)]
+pub struct Found {
+    pub limits: Limits,
+    pub fresh_failure: Option<String>,
+}
+
+impl Subject {
+    /// None for a cell in which nothing crosses between processes.
+    pub fn of(settings: &Settings) -> Option<Self> {
+        let threads = match settings.topology {
+            Topology::ParameterServer => settings.server_threads,
+            Topology::AllReduce if settings.workers > 1 => settings.device_threads,
+            _ => return None,
+        };
+        Some(Self {
+            topology: settings.topology,
+            transport: transport::resolve(settings),
+            model: settings.model,
+            layers: settings.layers.clone(),
+            optimizer: settings.optimizer,
+            threads,
+        })
+    }
+}
+
+impl Probes {
+    /// The limits of a cell, by `probe` where its subject is new in this block. A probe that fails is
+    /// not tried again.
+    ///
+    /// # Errors
+    /// Only where the user stopped the probe.
+    pub fn limits(
+        &mut self,
+        block: u32,
+        settings: &Settings,
+        probe: impl FnOnce() -> Result<Vec<Ceiling>, ProbeError>,
+    ) -> Result<Found, Interrupted> {
+        if block != self.block {
+            (self.block, self.known) = (block, Vec::new());
+        }
+        let found = |limits: Limits, fresh_failure| Found {
+            limits,
+            fresh_failure,
+        };
+        let Some(subject) = Subject::of(settings) else {
+            return Ok(found(Limits::default(), None));
+        };
+        if let Some((_, limits)) = self.known.iter().find(|(known, _)| *known == subject) {
+            return Ok(found(limits.clone(), None));
+        }
+        let (limits, failure) = match probe() {
+            Ok(ceilings) => (Limits(ceilings), None),
+            Err(ProbeError::Failed(reason)) => (Limits::default(), Some(reason)),
+            Err(ProbeError::Interrupted(stop)) => return Err(stop),
+        };
+        self.known.push((subject, limits.clone()));
+        Ok(found(limits, failure))
+    }
+}
+
+impl Limits {
+    /// The columns of a repeat.
+    pub fn of(&self, settings: &Settings, measured: Option<&Measured>) -> Ceilings {
+        let transport = transport::resolve(settings);
+        let exchange = match settings.topology {
+            Topology::AllReduce => CeilingOf::AllReduce(transport),
+            _ => CeilingOf::BothWays(transport),
+        };
+        let exchange = self.rate(exchange);
+        let achieved = measured.and_then(|measured| achieved(settings, measured));
+        Ceilings {
+            copy: self.rate(CeilingOf::Copy),
+            one_way: self.rate(CeilingOf::OneWay(transport)),
+            exchange,
+            apply: self.rate(CeilingOf::Apply),
+            share: achieved
+                .zip(exchange)
+                .map(|(achieved, ceiling)| achieved / ceiling),
+        }
+    }
+
+    fn rate(&self, of: CeilingOf) -> Option<f64> {
+        let found = self.0.iter().find(|ceiling| ceiling.of == of);
+        found.map(|ceiling| ceiling.gigabytes_per_second)
+    }
+}
+
+/// What the links of a repeat reached, counted as its ceiling is. Servers count both ways, as links do.
+/// The ceiling of an all-reduce counts what each of two ranks sends, once, which is as much as it
+/// receives meanwhile: half of what its links count.
+fn achieved(settings: &Settings, measured: &Measured) -> Option<f64> {
+    let links = measured.cluster.exchange_gigabytes_per_second?;
+    Some(match settings.topology {
+        Topology::AllReduce => links / 2.0,
+        _ => links,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(topology: Topology, workers: usize) -> Settings {
+        Settings {
+            topology,
+            workers,
+            transport: Transport::Tcp,
+            ..Settings::defaults(ModelName::Mlp)
+        }
+    }
+
+    fn ceiling(of: CeilingOf, rate: f64) -> Ceiling {
+        Ceiling {
+            of,
+            gigabytes_per_second: rate,
+            slowest: rate,
+            fastest: rate,
+        }
+    }
+
+    fn measured(rate: f64) -> Measured {
+        let mut measured = Measured::default();
+        measured.cluster.exchange_gigabytes_per_second = Some(rate);
+        measured
+    }
+
+    #[test]
+    fn each_exchange_of_a_block_is_probed_once() {
+        let mut probes = Probes::default();
+        let mut count = 0;
+        let mut ask = |block, settings: &Settings| {
+            probes
+                .limits(block, settings, || {
+                    count += 1;
+                    Err(ProbeError::Failed("broke".into()))
+                })
+                .unwrap()
+                .fresh_failure
+        };
+        let servers = settings(Topology::ParameterServer, 1);
+        assert_eq!(ask(1, &servers).as_deref(), Some("broke"));
+        assert_eq!(ask(1, &settings(Topology::ParameterServer, 4)), None);
+        assert!(ask(1, &settings(Topology::AllReduce, 2)).is_some());
+        assert_eq!(ask(1, &settings(Topology::AllReduce, 1)), None);
+        assert_eq!(ask(1, &settings(Topology::Single, 1)), None);
+        assert!(ask(2, &servers).is_some());
+        assert_eq!(count, 3);
+    }
+
+    #[test]
+    fn an_interrupted_probe_is_asked_again() {
+        let mut probes = Probes::default();
+        let servers = settings(Topology::ParameterServer, 1);
+        assert!(
+            probes
+                .limits(1, &servers, || Err(Interrupted.into()))
+                .is_err()
+        );
+        assert!(probes.limits(1, &servers, || Ok(Vec::new())).is_ok());
+    }
+
+    #[test]
+    fn a_share_compares_what_is_counted_alike() {
+        let of = |settings: &Settings, exchange| {
+            let limits = Limits(vec![ceiling(CeilingOf::Copy, 9.0), ceiling(exchange, 4.0)]);
+            limits.of(settings, Some(&measured(3.0)))
+        };
+        let servers = of(
+            &settings(Topology::ParameterServer, 1),
+            CeilingOf::BothWays(Transport::Tcp),
+        );
+        assert_eq!((servers.copy, servers.apply), (Some(9.0), None));
+        assert_eq!((servers.exchange, servers.share), (Some(4.0), Some(0.75)));
+        let ring = of(
+            &settings(Topology::AllReduce, 2),
+            CeilingOf::AllReduce(Transport::Tcp),
+        );
+        assert_eq!(ring.share, Some(0.375));
+    }
+
+    #[test]
+    fn without_a_probe_all_columns_are_empty() {
+        let servers = settings(Topology::ParameterServer, 1);
+        let columns = Limits::default().of(&servers, Some(&measured(3.0)));
+        assert_eq!(columns, Ceilings::default());
+    }
+}
