@@ -98,6 +98,8 @@ pub struct Point {
 pub struct Guide {
     pub name: String,
     pub dash: Dash,
+    /// It may leave through the top, where it is far above all that was measured.
+    pub ideal: bool,
     /// In rising order of `x`. A single point is drawn as a short level.
     pub points: Vec<(f64, f64)>,
 }
@@ -160,11 +162,12 @@ pub fn build(summary: &Summary, story: &Story, chart: &ChartStory) -> Result<Fig
 }
 
 impl Guide {
-    /// A straight line between two places.
+    /// An ideal between places.
     pub fn dashed(name: &str, points: Vec<(f64, f64)>) -> Guide {
         Guide {
             name: name.to_string(),
             dash: Dash::Dashed,
+            ideal: true,
             points,
         }
     }

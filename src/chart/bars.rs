@@ -116,13 +116,10 @@ fn bar(scene: &mut Scene, axes: &Axes, (left, right): (f64, f64), stack: &Stack,
         below += part;
         let colour = part_colour(palette, i);
         segment(scene, frame, colour, stack.hollow);
-        let share = format!("{:.0} %", 100.0 * part / total);
-        let fits = text_width(&share, SHARE_SIZE) + 4.0 <= width;
-        if fits && frame.height() >= SHARE_SIZE + 3.0 {
+        if palette == Palette::Phases || (i == 0 && total > *part) {
+            let text = format!("{:.0} %", 100.0 * part / total);
             let fill = if stack.hollow { WHITE } else { colour };
-            let at = (middle, (frame.top + frame.bottom) / 2.0);
-            let text = Text::new(at, share, SHARE_SIZE).colour(fill.readable_on());
-            scene.text(text.anchor(Anchor::Middle));
+            share(scene, frame, text, fill);
         }
     }
     if let Some(ends) = stack.ends {
@@ -132,6 +129,19 @@ fn bar(scene: &mut Scene, axes: &Axes, (left, right): (f64, f64), stack: &Stack,
     if text_width(&text, SHARE_SIZE) <= 1.35 * width {
         let total = Text::new((middle, axes.y(total) - 9.0), text, SHARE_SIZE);
         scene.text(total.anchor(Anchor::Middle).colour(GREY));
+    }
+}
+
+/// A share in the middle of its part, where it fits.
+fn share(scene: &mut Scene, frame: Frame, text: String, fill: Colour) {
+    let fits = text_width(&text, SHARE_SIZE) + 4.0 <= frame.width();
+    if fits && frame.height() >= SHARE_SIZE + 3.0 {
+        let at = (
+            (frame.left + frame.right) / 2.0,
+            (frame.top + frame.bottom) / 2.0,
+        );
+        let text = Text::new(at, text, SHARE_SIZE).colour(fill.readable_on());
+        scene.text(text.anchor(Anchor::Middle));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::analysis::cluster::{Exchange, rate};
 use crate::analysis::scaling::{Series, SeriesPoint};
-use crate::analysis::{Story, View};
+use crate::analysis::{Story, View, by_reason};
 use crate::chart::scaling::{x_axis, x_label};
 use crate::chart::{Content, Figure, Palette, Panel, Stack, XAxis, caption};
 
@@ -18,6 +18,8 @@ pub fn figure(view: &View, story: &Story) -> Option<Figure> {
     if stacks.is_empty() {
         return None;
     }
+    let mut notes = without_ceiling(view);
+    notes.extend(caption::notes(view));
     Some(Figure {
         title: format!("{}: exchange over {}", story.name, view.x_label()),
         subtitle: caption::subtitle(view, story),
@@ -31,8 +33,18 @@ pub fn figure(view: &View, story: &Story) -> Option<Figure> {
                 stacks,
             },
         }],
-        notes: caption::notes(view),
+        notes,
     })
+}
+
+/// Names the cells whose bars are only as high as they reached.
+fn without_ceiling(view: &View) -> Vec<String> {
+    let points = view.series.iter().flat_map(|series| series.measured());
+    let cells = points.map(|point| point.cell).filter(|cell| {
+        let exchange = Exchange::of(cell);
+        exchange.is_some_and(|exchange| exchange.rate.is_some() && exchange.ceiling.is_none())
+    });
+    by_reason(cells.map(|cell| ("no ceiling was measured".to_string(), cell.label.as_str())))
 }
 
 fn stacks(view: &View, series: &Series, x: &XAxis) -> Vec<Stack> {

@@ -143,6 +143,7 @@ fn ceilings(view: &View) -> Vec<Guide> {
             None => guides.push(Guide {
                 name,
                 dash: Dash::Dotted,
+                ideal: false,
                 points: vec![point],
             }),
         }

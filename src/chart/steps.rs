@@ -4,7 +4,7 @@ use crate::analysis::cluster::steps_per_second;
 use crate::analysis::companions::is;
 use crate::analysis::{CellSummary, Story, View};
 use crate::chart::scaling::{across, lines_of, x_axis, x_label};
-use crate::chart::{Content, Figure, Guide, Panel, caption};
+use crate::chart::{Content, Dash, Figure, Guide, Panel, caption};
 
 /// The figure of steps a second, each of one worker's batch.
 pub fn figure(view: &View, story: &Story) -> Figure {
@@ -43,7 +43,12 @@ fn single_process(view: &View) -> Vec<Guide> {
             1 => "single process".to_string(),
             _ => format!("single process: {}", cell.label),
         };
-        Some(Guide::dashed(&name, across(view, steps)))
+        Some(Guide {
+            name,
+            dash: Dash::Dashed,
+            ideal: false,
+            points: across(view, steps),
+        })
     };
     cells.iter().filter_map(level).collect()
 }

@@ -1,6 +1,7 @@
 //! What workers that exchange make of the same training, against one process; and how fast the exchange
 //! would have to be for them to lose little.
 
+use crate::analysis::bottleneck::crowded;
 use crate::analysis::cluster::{AgainstSingle, Exchange, against_single, is_cluster};
 use crate::analysis::scaling::View;
 use crate::analysis::summary::CellSummary;
@@ -36,15 +37,18 @@ pub fn clause(view: &View, cell: &CellSummary) -> Option<String> {
 
 /// What a worker's exchange must deliver to reach [`WANTED`] of one process: where it follows the
 /// computing, it may take the rest of the time; where it is hidden behind it, all of it. None where it is
-/// reached, or nobody knows how much crosses.
+/// reached, where cores are shared, or nobody knows how much crosses.
 fn break_even(against: &AgainstSingle, cell: &CellSummary) -> Option<String> {
-    against.per_worker.high.filter(|high| *high < WANTED)?;
+    if crowded(cell) || against.per_worker.high.is_none_or(|high| high >= WANTED) {
+        return None;
+    }
     let bytes = Exchange::of(cell)?.bytes_per_step?.median;
     let all_the_time = 1e-9 * bytes * against.single_steps_per_second.median * WANTED;
     let after = significant(all_the_time / (1.0 - WANTED));
     let hidden = significant(all_the_time);
     let wanted = 100.0 * WANTED;
     Some(format!(
-        "{wanted:.0} % per worker would need {after} GB/s, or {hidden} GB/s hidden behind computing"
+        "{wanted:.0} % per worker would need an exchange at {after} GB/s, or at {hidden} GB/s hidden \
+         behind computing"
     ))
 }

@@ -54,13 +54,17 @@ pub fn numbers(cell: &CellSummary, figures: &Figures) -> Option<String> {
         phases(figures),
         traffic(&exchange),
         server(cell, &exchange),
-        exchange.staleness.map(|updates| {
-            let updates = interval(&updates, significant);
-            format!("gradients are {updates} updates old on average")
-        }),
+        staleness(&exchange),
     ];
     let clauses: Vec<String> = clauses.into_iter().flatten().collect();
     (!clauses.is_empty()).then(|| clauses.join("; "))
+}
+
+/// Said where gradients are applied to parameters that others have updated meanwhile.
+fn staleness(exchange: &Exchange) -> Option<String> {
+    let updates = exchange.staleness.filter(|updates| updates.median > 0.0)?;
+    let updates = interval(&updates, significant);
+    Some(format!("gradients are {updates} updates old on average"))
 }
 
 /// The parts of the exchange, the largest first; none where it has but one.

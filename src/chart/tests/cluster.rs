@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::analysis::sample_cluster::{ClusterBuilder, cluster_story};
+use strum::VariantArray;
 
 /// One process, and 1, 2 and 4 workers of three kinds; more than two share cores.
 pub fn rows(n: u32) -> Vec<RepeatRow> {
@@ -151,11 +152,49 @@ fn nothing_that_crosses_gives_no_chart_of_exchange() {
     insta::assert_snapshot!(none, @"no cell was measured whose processes exchange");
 }
 
+#[test]
+fn the_level_of_one_process_is_in_sight_where_it_has_no_place_along_the_axis() {
+    let rows = [ClusterBuilder::single(150.0), ClusterBuilder::seed(1)];
+    let rows: Vec<_> = rows.into_iter().flat_map(|cell| cell.repeats(1)).collect();
+    let figure = drawn(ChartKind::Steps, "cluster.servers", &rows);
+    let Content::Lines { series, guides } = &figure.panels[0].content else {
+        panic!("steps are lines");
+    };
+    assert_eq!(series.len(), 1);
+    assert!(lines::highest(series, guides) >= 150.0);
+}
+
+#[test]
+fn a_bar_without_a_ceiling_is_noted() {
+    let mut rows = ClusterBuilder::seed(1).repeats(1);
+    rows[0].ceilings = Default::default();
+    let figure = drawn(ChartKind::Exchange, "replicas", &rows);
+    assert_eq!(figure.notes, ["no ceiling was measured: async, 1 worker"]);
+}
+
 /// Draws into the folder of the environment, for a look at them.
 #[test]
 #[ignore = "writes pictures for eyes"]
 fn look() {
     let folder = std::path::PathBuf::from(std::env::var("LOOK").unwrap());
+    let mut all = ClusterBuilder::seed(2).row;
+    for (i, phase) in Phase::VARIANTS.iter().enumerate() {
+        all = all.phase(*phase, 1.0 / (2.0 + i as f64));
+    }
+    let mut palette = all.repeats(6);
+    let small = ClusterBuilder::single(90.0).set("model.local_batch", "8");
+    palette.extend(
+        ClusterBuilder {
+            row: small.row.label("single, batch 8"),
+            ..small
+        }
+        .repeats(6),
+    );
+    for kind in [ChartKind::Steps, ChartKind::Phases] {
+        let rows = [rows(6), palette.clone()].concat();
+        let figure = drawn(kind, "replicas", &rows);
+        draw::png(&figure, &folder.join(format!("all-{kind}.png"))).unwrap();
+    }
     for kind in [
         ChartKind::Steps,
         ChartKind::Exchange,

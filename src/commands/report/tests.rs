@@ -84,14 +84,14 @@ fn cells_that_exchange_between_processes_have_a_second_table() {
       busy 93 % [93, 93] of the time; gradients are 3.00 [3.00, 3.00] updates old on average): the
       server is the bottleneck (updates take 29 % [29, 29] of its time); against one process with
       150 [149, 152] steps/s 0.0381 [0.0381, 0.0381] times the steps and 0.00953 [0.00953, 0.00953] per
-      worker (n = 6), 90 % per worker would need 204 GB/s, or 20.4 GB/s hidden behind computing; speedup
-      over 1 replica 2.60 [2.60, 2.60], efficiency 65 % [65, 65] (n = 6), 98 % of the lost time is
-      exchange.
+      worker (n = 6), 90 % per worker would need an exchange at 204 GB/s, or at 20.4 GB/s hidden behind
+      computing; speedup over 1 replica 2.60 [2.60, 2.60], efficiency 65 % [65, 65] (n = 6), 98 % of the
+      lost time is exchange.
     all-reduce: compute-bound: 4 replicas reach 10 260 [10 179, 10 342] examples/s (n = 6), forward,
       backward and update are 100 % [100, 100] of the step; what the input costs cannot be told from
       these cells: add input.source = "resident"; against one process with 150 [149, 152] steps/s
       0.533 [0.533, 0.533] times the steps and 0.133 [0.133, 0.133] per worker (n = 6), 90 % per worker
-      would need 204 GB/s, or 20.4 GB/s hidden behind computing.
+      would need an exchange at 204 GB/s, or at 20.4 GB/s hidden behind computing.
     "#);
     assert!(printed.lines().all(|line| line.chars().count() <= WIDTH));
 }
