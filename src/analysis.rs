@@ -3,7 +3,8 @@
 
 mod absent;
 pub mod bottleneck;
-mod companions;
+pub mod cluster;
+pub mod companions;
 pub mod estimate;
 pub mod scaling;
 pub mod speedup;
@@ -13,13 +14,15 @@ pub mod summary_rows;
 pub mod wording;
 
 #[cfg(test)]
+pub(crate) mod sample_cluster;
+#[cfg(test)]
 pub(crate) mod sample_rows;
 
 pub use absent::{absent, by_reason};
-pub use bottleneck::{Cause, Explanation, Verdict, explain};
+pub use bottleneck::{Cause, Explanation, Part, Verdict, explain};
 pub use estimate::Estimate;
 pub use scaling::{Convention, MixedConventions, Series, View, arrange};
 pub use speedup::{Speedup, speedup};
 pub use story::{AxisStory, ChartStory, Story};
-pub use summary::{CellSummary, Figures, Summary};
+pub use summary::{CellSummary, Figures, Repeat, Summary};
 pub use summary_rows::{SummaryRow, summary_rows};

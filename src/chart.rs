@@ -6,6 +6,7 @@ mod bars;
 mod caption;
 pub mod draw;
 pub mod elapsed;
+pub mod exchange;
 mod layout;
 mod legend;
 mod lines;
@@ -13,6 +14,7 @@ pub mod phases;
 pub mod scaling;
 mod scene;
 pub mod speedup;
+pub mod steps;
 mod ticks;
 
 use crate::analysis::{ChartStory, MixedConventions, Story, Summary, arrange};
@@ -58,8 +60,18 @@ pub enum Content {
     /// Stacked bars; parts in the order of [`Stack::parts`].
     Bars {
         parts: Vec<String>,
+        palette: Palette,
         stacks: Vec<Stack>,
     },
+}
+
+/// What the parts of bars are, which says how they are coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Palette {
+    /// Phases of a step in their order, then the rest.
+    Phases,
+    /// What was reached, then what is missing to a ceiling.
+    Ceiling,
 }
 
 /// Points that belong together, joined by straight lines.
@@ -86,6 +98,8 @@ pub struct Point {
 pub struct Guide {
     pub name: String,
     pub dash: Dash,
+    /// It may leave through the top, where it is far above all that was measured.
+    pub ideal: bool,
     /// In rising order of `x`. A single point is drawn as a short level.
     pub points: Vec<(f64, f64)>,
 }
@@ -105,6 +119,8 @@ pub struct Stack {
     pub label: String,
     /// Heights from below.
     pub parts: Vec<f64>,
+    /// Ends of the error bar of the lowest part.
+    pub ends: Option<(f64, f64)>,
     pub hollow: bool,
 }
 
@@ -115,12 +131,14 @@ pub enum NoFigure {
     Mixed(#[from] MixedConventions),
     #[error("no completed cell: {0}")]
     Empty(String),
+    #[error("no cell was measured whose processes exchange")]
+    NoExchange,
 }
 
 /// Builds the figure of one chart.
 ///
 /// # Errors
-/// When no cell has figures, and when cells of weak and strong scaling would share the picture.
+/// When no cell has the figures that the chart shows, and when cells of weak and strong scaling would share the picture.
 pub fn build(summary: &Summary, story: &Story, chart: &ChartStory) -> Result<Figure, NoFigure> {
     let view = arrange(summary, story, chart)?;
     if view
@@ -138,15 +156,18 @@ pub fn build(summary: &Summary, story: &Story, chart: &ChartStory) -> Result<Fig
         ChartKind::Efficiency => speedup::efficiency_figure(&view, story),
         ChartKind::Phases => phases::figure(&view, story),
         ChartKind::Elapsed => elapsed::figure(&view, story),
+        ChartKind::Steps => steps::figure(&view, story),
+        ChartKind::Exchange => exchange::figure(&view, story).ok_or(NoFigure::NoExchange)?,
     })
 }
 
 impl Guide {
-    /// A straight line between two places.
+    /// An ideal between places.
     pub fn dashed(name: &str, points: Vec<(f64, f64)>) -> Guide {
         Guide {
             name: name.to_string(),
             dash: Dash::Dashed,
+            ideal: true,
             points,
         }
     }

@@ -187,7 +187,20 @@ term! {
 
 term! {
     /// What a chart shows.
-    ChartKind { Scaling, Speedup, Efficiency, Phases, Elapsed }
+    ChartKind {
+        /// Examples a second over all replicas.
+        Scaling,
+        Speedup,
+        Efficiency,
+        /// Where a step goes.
+        Phases,
+        /// Time of all measured steps.
+        Elapsed,
+        /// Steps a second of all workers, beside one process.
+        Steps,
+        /// Bytes a second between processes, beside their ceiling.
+        Exchange,
+    }
 }
 
 impl Phase {

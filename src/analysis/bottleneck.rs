@@ -2,8 +2,10 @@
 //! Evidence is the shares of the phases and the companions of a cell; where their intervals do not
 //! support a verdict, the sentence says so instead.
 
+mod against_single;
 mod diagnosis;
 mod evidence;
+mod exchange;
 mod headline;
 mod limits;
 mod loss;
@@ -13,6 +15,8 @@ use crate::analysis::summary::CellSummary;
 use crate::terms::Mark;
 use crate::units::counted;
 use std::fmt;
+
+pub use evidence::Part;
 
 /// What bounds the throughput of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +101,7 @@ fn judge(view: &View, series: &Series) -> Verdict {
     };
     let clauses = [
         Some(because),
+        against_single::clause(view, cell),
         loss::scaling_clause(view, series, cell),
         limit,
         limits::absent(series, cell),

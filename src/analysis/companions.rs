@@ -1,5 +1,5 @@
 //! Which cell answers which question about another: the same training without input work, the
-//! pipeline without training, the other placement of the input.
+//! pipeline without training, the other placement of the input, one process instead of several.
 
 use crate::analysis::summary::{CellSummary, Summary};
 
@@ -40,6 +40,13 @@ impl<'a> Companions<'a> {
             })
     }
 
+    /// The same training by one process with one replica. Only topology and measuring differ.
+    pub fn single(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
+        self.measured()
+            .filter(|other| other.cell != cell.cell && is(other, "cluster.topology", "single"))
+            .find(|other| agree(cell, other, trains))
+    }
+
     /// The completed cell with one replica and the highest throughput.
     pub fn best_single(&self) -> Option<&'a CellSummary> {
         self.measured()
@@ -77,6 +84,18 @@ fn feeds(key: &str) -> bool {
         "devices.per_worker" | "devices.parameters" => false,
         _ => key.starts_with("input.") || key.starts_with("devices."),
     }
+}
+
+/// Whether a setting says what one replica trains, on what.
+fn trains(key: &str) -> bool {
+    let of_replica = !matches!(
+        key,
+        "devices.per_worker"
+            | "devices.parameters"
+            | "devices.oversubscribe"
+            | "devices.share_devices"
+    );
+    of_replica && !key.starts_with("cluster.") && !key.starts_with("measure.")
 }
 
 /// Whether `key` has `value` in the cell.
@@ -159,6 +178,22 @@ mod tests {
         assert!(finds("measure.steps") && finds("input.threads"));
         assert!(!finds("model.local_batch") && !finds("devices.threads"));
         assert!(!finds("cluster.topology"));
+    }
+
+    #[test]
+    fn one_process_trains_the_same_with_any_measuring() {
+        let finds = |key: &str| {
+            let mut rows = RowBuilder::cifar10(2)
+                .set("cluster.workers", "2")
+                .repeats(1);
+            let single = RowBuilder::cifar10(1).set("cluster.topology", "single");
+            rows.extend(single.set(key, "7").repeats(1));
+            let summary = Summary::of(&rows);
+            Companions(&summary).single(&summary.cells[0]).is_some()
+        };
+        assert!(finds("measure.steps") && finds("devices.per_worker"));
+        assert!(!finds("model.local_batch") && !finds("devices.threads"));
+        assert!(!finds("input.source") && !finds("build.flavour"));
     }
 
     #[test]

@@ -88,6 +88,12 @@ impl RowBuilder {
         }
     }
 
+    /// The label of a zip axis.
+    pub fn axis(mut self, name: &str, label: &str) -> RowBuilder {
+        self.row.axis_labels.insert(name.into(), label.into());
+        self
+    }
+
     pub fn set(mut self, key: &str, value: &str) -> RowBuilder {
         self.row.settings.insert(key.into(), value.into());
         self

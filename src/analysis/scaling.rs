@@ -81,6 +81,9 @@ pub fn arrange<'a>(
     };
     for (name, members) in grouped(&cells, story, chart) {
         let points = view.points(&members);
+        if points.is_empty() {
+            continue; // None of them has a place along this axis.
+        }
         let baseline = baseline(&points, &cells, chart);
         view.series.push(Series {
             name,
@@ -240,7 +243,10 @@ impl<'a> View<'a> {
         if self.x == "replicas" {
             return Some(f64::from(cell.replicas));
         }
-        let value = cell.value(&self.x)?;
+        let Some(value) = cell.value(&self.x) else {
+            // Only where processes may be several does a cell say how many: one process is one worker.
+            return (self.x == "cluster.workers" && self.categories.is_none()).then_some(1.0);
+        };
         match &self.categories {
             None => value.parse().ok(),
             Some(words) => words

@@ -1,10 +1,12 @@
 //! What an experiment file says beside its rows: question, axes with their labels, charts.
 //! All names are text here, as they stand in the columns of the rows.
 
-use crate::analysis::summary::CellSummary;
+use crate::analysis::cluster::is_cluster;
+use crate::analysis::summary::{CellSummary, Summary};
 use crate::spec::settings::{SettingId, Value};
 use crate::spec::{Axis, ChartSpec, Experiment, Selector};
 use crate::terms::ChartKind;
+use strum::VariantArray;
 
 /// The words of one experiment on one machine, as charts and sentences need them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -103,21 +105,22 @@ impl Story {
     }
 
     /// The charts that the file names, or the default ones: everything over replicas where they
-    /// vary, else over the first axis, along which efficiency means nothing.
-    pub fn charts(&self) -> Vec<ChartStory> {
+    /// vary, else over the first axis, along which efficiency means nothing. Steps and exchange belong to
+    /// cells whose processes exchange.
+    pub fn charts(&self, summary: &Summary) -> Vec<ChartStory> {
         if !self.charts.is_empty() {
             return self.charts.clone();
         }
-        let kinds = [
-            ChartKind::Scaling,
-            ChartKind::Speedup,
-            ChartKind::Efficiency,
-            ChartKind::Phases,
-            ChartKind::Elapsed,
-        ];
-        let charts = kinds.into_iter().map(|kind| self.default_chart(kind));
-        charts
-            .filter(|chart| chart.kind != ChartKind::Efficiency || chart.x == "replicas")
+        let exchanges = summary.cells.iter().any(is_cluster);
+        let shown = |chart: &ChartStory| match chart.kind {
+            ChartKind::Efficiency => chart.x == "replicas",
+            ChartKind::Steps | ChartKind::Exchange => exchanges,
+            _ => true,
+        };
+        let kinds = ChartKind::VARIANTS.iter();
+        kinds
+            .map(|kind| self.default_chart(*kind))
+            .filter(shown)
             .collect()
     }
 
@@ -153,6 +156,7 @@ impl Story {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::sample_cluster::{ClusterBuilder, cluster_story};
 
     fn axis(name: &str, settings: &[&str]) -> AxisStory {
         AxisStory {
@@ -172,10 +176,11 @@ mod tests {
             ],
             ..Story::default()
         };
-        let chart = &story.charts()[0];
+        let charts = story.charts(&Summary::default());
+        let chart = &charts[0];
         assert_eq!(chart.x, "replicas");
         assert_eq!(chart.series.as_deref(), Some("input"));
-        assert_eq!(story.charts().len(), 5);
+        assert_eq!(charts.len(), 5);
     }
 
     #[test]
@@ -184,9 +189,22 @@ mod tests {
             axes: vec![axis("input.threads", &["input.threads"])],
             ..Story::default()
         };
-        let chart = &story.charts()[0];
+        let charts = story.charts(&Summary::default());
+        let chart = &charts[0];
         assert_eq!((chart.x.as_str(), &chart.series), ("input.threads", &None));
         let efficiency = |chart: &ChartStory| chart.kind == ChartKind::Efficiency;
-        assert!(!story.charts().iter().any(efficiency));
+        assert!(!charts.iter().any(efficiency));
+    }
+
+    #[test]
+    fn cells_that_exchange_between_processes_have_two_charts_more() {
+        let of = |rows| Summary::of(&ClusterBuilder::repeats(rows, 1));
+        let kinds = |summary: &Summary| {
+            let charts = cluster_story().charts(summary);
+            charts.iter().map(|chart| chart.kind).collect::<Vec<_>>()
+        };
+        let cluster = kinds(&of(ClusterBuilder::seed(1)));
+        assert_eq!(cluster[5..], [ChartKind::Steps, ChartKind::Exchange]);
+        assert_eq!(kinds(&of(ClusterBuilder::single(1.0))).len(), 5);
     }
 }

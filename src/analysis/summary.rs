@@ -1,7 +1,7 @@
 //! In: rows of all runs. Out: one [`CellSummary`] for each cell of the newest run.
 
 use crate::analysis::estimate::Estimate;
-use crate::table::{Measured, RepeatRow};
+use crate::table::{Ceilings, Measured, RepeatRow};
 use crate::terms::{Mark, Outcome, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,8 +40,16 @@ pub struct CellSummary {
 /// What the completed repeats of one cell say, never empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
-    /// Block and measurements of each repeat.
-    pub repeats: Vec<(u32, Measured)>,
+    pub repeats: Vec<Repeat>,
+}
+
+/// What one completed repeat says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repeat {
+    pub block: u32,
+    pub measured: Measured,
+    /// Of its block.
+    pub ceilings: Ceilings,
 }
 
 impl Summary {
@@ -191,10 +199,14 @@ fn lost(newest_first: &[&RepeatRow]) -> Vec<(Outcome, String)> {
 
 impl Figures {
     fn of(rows: &[&RepeatRow]) -> Option<Figures> {
-        let repeats: Vec<_> = rows
-            .iter()
-            .filter_map(|row| row.measured.clone().map(|measured| (row.block, measured)))
-            .collect();
+        let repeat = |row: &&RepeatRow| {
+            Some(Repeat {
+                block: row.block,
+                measured: row.measured.clone()?,
+                ceilings: row.ceilings,
+            })
+        };
+        let repeats: Vec<_> = rows.iter().filter_map(repeat).collect();
         (!repeats.is_empty()).then_some(Figures { repeats })
     }
 
@@ -209,15 +221,20 @@ impl Figures {
 
     /// Throughput by block, for paired comparison.
     pub fn throughput_by_block(&self) -> Vec<(u32, f64)> {
-        let rate = |(block, m): &(u32, Measured)| (*block, m.throughput_examples_per_second);
-        self.repeats.iter().map(rate).collect()
+        self.by_block(|m| m.throughput_examples_per_second)
     }
 
     /// Seconds a step of some phases together, by block, for paired comparison.
     pub fn seconds_by_block(&self, phases: &[Phase]) -> Vec<(u32, f64)> {
-        let seconds = |m: &Measured| phases.iter().map(|p| m.phase_seconds[*p as usize]).sum();
+        self.by_block(|m| phases.iter().map(|p| m.phase_seconds[*p as usize]).sum())
+    }
+
+    /// Any figure by block, for paired comparison.
+    pub fn by_block(&self, figure: impl Fn(&Measured) -> f64) -> Vec<(u32, f64)> {
         let repeats = self.repeats.iter();
-        repeats.map(|(block, m)| (*block, seconds(m))).collect()
+        repeats
+            .map(|repeat| (repeat.block, figure(&repeat.measured)))
+            .collect()
     }
 
     /// Median step of each repeat, in seconds.
@@ -235,14 +252,19 @@ impl Figures {
         Estimate::of(&self.values(figure)).expect("figures are of at least one repeat")
     }
 
+    /// The estimate of a figure that repeats may lack; none where all do.
+    pub fn optional(&self, figure: impl Fn(&Repeat) -> Option<f64>) -> Option<Estimate> {
+        Estimate::of(&self.repeats.iter().filter_map(figure).collect::<Vec<_>>())
+    }
+
     /// Lowest and highest repeat.
     pub fn range(&self, figure: impl Fn(&Measured) -> f64) -> (f64, f64) {
-        let values = self.values(figure);
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        (
-            low,
-            values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        )
+        ends(&self.values(figure))
+    }
+
+    /// Lowest and highest of the repeats that have a figure.
+    pub fn optional_range(&self, figure: impl Fn(&Repeat) -> Option<f64>) -> (f64, f64) {
+        ends(&self.repeats.iter().filter_map(figure).collect::<Vec<_>>())
     }
 
     /// Seconds a step of each phase, then of what is left over; means over repeats, so that they
@@ -250,7 +272,7 @@ impl Figures {
     pub fn phase_seconds(&self) -> [f64; Phase::COUNT + 1] {
         let n = self.repeats.len() as f64;
         let mut sums = [0.0; Phase::COUNT + 1];
-        for (_, measured) in &self.repeats {
+        for Repeat { measured, .. } in &self.repeats {
             for (sum, seconds) in sums.iter_mut().zip(measured.phase_seconds) {
                 *sum += seconds / n;
             }
@@ -269,8 +291,15 @@ impl Figures {
     }
 
     fn values(&self, figure: impl Fn(&Measured) -> f64) -> Vec<f64> {
-        self.repeats.iter().map(|(_, m)| figure(m)).collect()
+        let repeats = self.repeats.iter();
+        repeats.map(|repeat| figure(&repeat.measured)).collect()
     }
+}
+
+fn ends(values: &[f64]) -> (f64, f64) {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (low, high)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What `summary.csv` says of each cell: columns with their values as text, derived and rewritten.
 
+use crate::analysis::cluster::{self, against_single};
 use crate::analysis::scaling::View;
-use crate::analysis::summary::{CellSummary, Figures};
+use crate::analysis::summary::{CellSummary, Figures, Repeat};
 use crate::analysis::{Estimate, Speedup};
 use crate::table::Measured;
 use crate::terms::{Outcome, Phase};
@@ -55,7 +56,33 @@ fn row(view: &View, cell: &CellSummary, keys: &[String]) -> SummaryRow {
     median("startup_seconds", |m| m.startup_seconds);
     median("prefill_seconds", |m| m.prefill_seconds);
     median("first_step_seconds", |m| m.first_step_seconds);
+    steps(&mut row, view, cell);
     row
+}
+
+/// Steps a second, what they are of one process's, and what the exchange between processes reaches.
+fn steps(row: &mut SummaryRow, view: &View, cell: &CellSummary) {
+    let figures = cell.figures.as_ref();
+    let of = |figure: fn(&CellSummary, &Measured) -> f64| {
+        figures.map(|figures| figures.estimate(|m| figure(cell, m)).median)
+    };
+    let optional = |figure: fn(&Repeat) -> Option<f64>| Some(figures?.optional(figure)?.median);
+    let against = against_single(&view.companions(), cell);
+    let columns = [
+        ("steps_per_second", of(cluster::steps_per_second)),
+        (
+            "steps_per_second_per_worker",
+            of(cluster::steps_per_second_per_worker),
+        ),
+        ("of_single", against.map(|against| against.all.median)),
+        ("exchange_gigabytes_per_second", optional(cluster::rate)),
+        (
+            "exchange_ceiling_gigabytes_per_second",
+            optional(|repeat| repeat.ceilings.exchange),
+        ),
+        ("share_of_ceiling", optional(|repeat| repeat.ceilings.share)),
+    ];
+    row.extend(columns.map(|(column, value)| (column.to_string(), text(value))));
 }
 
 fn identity(view: &View, cell: &CellSummary, keys: &[String]) -> SummaryRow {
@@ -117,8 +144,29 @@ fn text(value: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::sample_cluster::{ClusterBuilder, cluster_story};
     use crate::analysis::sample_rows::{RowBuilder, cifar_story, seed_rows};
     use crate::analysis::{Summary, arrange};
+
+    #[test]
+    fn steps_stand_beside_those_of_one_process_and_the_ceiling() {
+        let mut rows = ClusterBuilder::single(150.0).repeats(6);
+        rows.extend(ClusterBuilder::seed(4).repeats(6));
+        let (summary, story) = (Summary::of(&rows), cluster_story());
+        let view = arrange(&summary, &story, &story.leading_chart()).unwrap();
+        let told: Vec<String> = summary_rows(&view, &[])
+            .iter()
+            .map(|row| {
+                let columns = row[row.len() - 6..].iter();
+                let said = columns.map(|(column, value)| format!("{column} {value:.6}"));
+                said.collect::<Vec<_>>().join(", ")
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n"), @"
+    steps_per_second 150.29, steps_per_second_per_worker 150.29, of_single , exchange_gigabytes_per_second , exchange_ceiling_gigabytes_per_second , share_of_ceiling 
+    steps_per_second 5.7314, steps_per_second_per_worker 1.4328, of_single 0.0381, exchange_gigabytes_per_second 0.3326, exchange_ceiling_gigabytes_per_second 18, share_of_ceiling 0.0184
+    ");
+    }
 
     #[test]
     fn every_cell_has_every_column_and_absent_figures_are_empty() {

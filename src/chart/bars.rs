@@ -1,22 +1,31 @@
 //! Stacked bars on a pair of axes, in groups.
 
-use crate::chart::Stack;
 use crate::chart::axes::{Axes, LINE_HEIGHT, TICK_SIZE};
 use crate::chart::draw::text_width;
-use crate::chart::scene::{Anchor, At, Colour, FAINT, Frame, GREY, Scene, Text, WHITE, wrap};
+use crate::chart::scene::{Anchor, At, Colour, FAINT, Frame, GREY, INK, Scene, Text, WHITE, wrap};
+use crate::chart::{Palette, Stack};
+use crate::terms::Phase;
 use crate::units::grouped;
 
-/// Colours of phases in their order, the rest last: waiting and moving are warm, computing blue.
-const PARTS: [Colour; 8] = [
+/// Colours of phases in their order, the rest last: input is warm, computing blue, exchange purple,
+/// waiting for others dark.
+const PHASES: [Colour; Phase::COUNT + 1] = [
     Colour(0xd5, 0x5e, 0x00),
     Colour(0xf0, 0xe4, 0x42),
     Colour(0xe6, 0x9f, 0x00),
+    Colour(0x88, 0x22, 0x55),
     Colour(0x00, 0x72, 0xb2),
     Colour(0x56, 0xb4, 0xe9),
+    Colour(0x9b, 0x6f, 0xd0),
     Colour(0xcc, 0x79, 0xa7),
+    Colour(0x5a, 0x5a, 0x5a),
     Colour(0x00, 0x9e, 0x73),
-    Colour(0xc4, 0xc4, 0xc4),
+    Colour(0x7f, 0x4f, 0x24),
+    REST,
 ];
+/// What no phase accounts for, or is missing to a ceiling.
+const REST: Colour = Colour(0xc4, 0xc4, 0xc4);
+const REACHED: Colour = Colour(0x00, 0x72, 0xb2);
 /// Empty room between groups, in bars.
 const GAP: f64 = 0.7;
 /// Lines of a group's name, and of a bar's label.
@@ -24,15 +33,22 @@ const NAME_LINES: usize = 3;
 const LABEL_LINES: usize = 2;
 const SHARE_SIZE: f64 = 11.0;
 
-pub fn part_colour(index: usize) -> Colour {
-    PARTS[index % PARTS.len()]
+pub fn part_colour(palette: Palette, index: usize) -> Colour {
+    match (palette, index) {
+        (Palette::Phases, phase) => PHASES[phase],
+        (Palette::Ceiling, 0) => REACHED,
+        (Palette::Ceiling, _) => REST,
+    }
 }
 
 /// The highest bar.
 pub fn highest(stacks: &[Stack]) -> f64 {
     stacks
         .iter()
-        .map(|stack| stack.parts.iter().sum())
+        .map(|stack| {
+            let high = stack.ends.map_or(0.0, |(_, high)| high);
+            stack.parts.iter().sum::<f64>().max(high)
+        })
         .fold(0.0, f64::max)
 }
 
@@ -47,14 +63,15 @@ pub fn text_lines(stacks: &[Stack], width: f64) -> f64 {
 }
 
 /// Draws all bars with their labels and the names of their groups.
-pub fn draw(scene: &mut Scene, axes: &Axes, stacks: &[Stack]) {
+pub fn draw(scene: &mut Scene, axes: &Axes, stacks: &[Stack], palette: Palette) {
     let places = Places::new(stacks, axes.frame.width());
     let left = axes.frame.left;
     let below_labels = axes.frame.bottom + 14.0 + places.label_lines(stacks) * LINE_HEIGHT;
     for (g, group) in groups(stacks).iter().enumerate() {
         for (i, stack) in (group.from..).zip(&stacks[group.from..group.to]) {
             let middle = left + places.middle(i, g);
-            bar(scene, axes, middle, places.bar, stack);
+            let (left, right) = (middle - places.bar / 2.0, middle + places.bar / 2.0);
+            bar(scene, axes, (left, right), stack, palette);
             let label = places.label(&stack.label);
             lines(scene, (middle, axes.frame.bottom + 14.0), label);
         }
@@ -85,31 +102,55 @@ fn lines(scene: &mut Scene, (x, y): At, lines: Vec<String>) {
 }
 
 /// One bar, with its shares and its total where their texts fit.
-fn bar(scene: &mut Scene, axes: &Axes, middle: f64, width: f64, stack: &Stack) {
+fn bar(scene: &mut Scene, axes: &Axes, (left, right): (f64, f64), stack: &Stack, palette: Palette) {
+    let (middle, width) = ((left + right) / 2.0, right - left);
     let total: f64 = stack.parts.iter().sum();
     let mut below = 0.0;
     for (i, part) in stack.parts.iter().enumerate() {
         let frame = Frame {
-            left: middle - width / 2.0,
-            right: middle + width / 2.0,
+            left,
+            right,
             top: axes.y(below + part),
             bottom: axes.y(below),
         };
         below += part;
-        segment(scene, frame, part_colour(i), stack.hollow);
-        let share = format!("{:.0} %", 100.0 * part / total);
-        let fits = text_width(&share, SHARE_SIZE) + 4.0 <= width;
-        if fits && frame.height() >= SHARE_SIZE + 3.0 {
-            let fill = if stack.hollow { WHITE } else { part_colour(i) };
-            let at = (middle, (frame.top + frame.bottom) / 2.0);
-            let text = Text::new(at, share, SHARE_SIZE).colour(fill.readable_on());
-            scene.text(text.anchor(Anchor::Middle));
+        let colour = part_colour(palette, i);
+        segment(scene, frame, colour, stack.hollow);
+        if palette == Palette::Phases || (i == 0 && total > *part) {
+            let text = format!("{:.0} %", 100.0 * part / total);
+            let fill = if stack.hollow { WHITE } else { colour };
+            share(scene, frame, text, fill);
         }
+    }
+    if let Some(ends) = stack.ends {
+        error_bar(scene, axes, right - width / 8.0, ends);
     }
     let text = grouped(total);
     if text_width(&text, SHARE_SIZE) <= 1.35 * width {
         let total = Text::new((middle, axes.y(total) - 9.0), text, SHARE_SIZE);
         scene.text(total.anchor(Anchor::Middle).colour(GREY));
+    }
+}
+
+/// A share in the middle of its part, where it fits.
+fn share(scene: &mut Scene, frame: Frame, text: String, fill: Colour) {
+    let fits = text_width(&text, SHARE_SIZE) + 4.0 <= frame.width();
+    if fits && frame.height() >= SHARE_SIZE + 3.0 {
+        let at = (
+            (frame.left + frame.right) / 2.0,
+            (frame.top + frame.bottom) / 2.0,
+        );
+        let text = Text::new(at, text, SHARE_SIZE).colour(fill.readable_on());
+        scene.text(text.anchor(Anchor::Middle));
+    }
+}
+
+/// A bar with caps beside the share, which stands in the middle.
+fn error_bar(scene: &mut Scene, axes: &Axes, x: f64, (low, high): (f64, f64)) {
+    let (low, high) = (axes.y(low), axes.y(high));
+    scene.line(vec![(x, low), (x, high)], INK, 1.5);
+    for end in [low, high] {
+        scene.line(vec![(x - 4.0, end), (x + 4.0, end)], INK, 1.5);
     }
 }
 

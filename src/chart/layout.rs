@@ -86,8 +86,10 @@ fn draw_panel(scene: &mut Scene, panel: &Panel, room: Frame) -> f64 {
             lines::draw(scene, &axes, series, guides);
             x_lines(&panel.x, frame.width())
         }
-        Content::Bars { stacks, .. } => {
-            bars::draw(scene, &axes, stacks);
+        Content::Bars {
+            stacks, palette, ..
+        } => {
+            bars::draw(scene, &axes, stacks, *palette);
             bars::text_lines(stacks, frame.width())
         }
     };

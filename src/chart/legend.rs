@@ -86,11 +86,15 @@ fn entries(figure: &Figure) -> Vec<Entry> {
                 });
                 series.chain(guides).collect::<Vec<_>>()
             }
-            Content::Bars { parts, stacks } => {
+            Content::Bars {
+                parts,
+                palette,
+                stacks,
+            } => {
                 let used = |i: &usize| stacks.iter().any(|stack| stack.parts[*i] > 0.0);
                 let part = |i: usize| Entry {
                     name: parts[i].clone(),
-                    sample: Sample::Part(part_colour(i)),
+                    sample: Sample::Part(part_colour(*palette, i)),
                 };
                 (0..parts.len()).filter(used).map(part).collect()
             }

@@ -24,21 +24,21 @@ pub fn guide_colour(index: usize) -> Colour {
     GUIDES[index.min(GUIDES.len() - 1)]
 }
 
-/// The value that the vertical axis must reach: all measured points and ceilings. An ideal line far
+/// The value that the vertical axis must reach: all measured points and levels. An ideal line far
 /// above them leaves through the top.
 pub fn highest(series: &[LineSeries], guides: &[Guide]) -> f64 {
     let points = series.iter().flat_map(|series| &series.points);
     let data = points
         .map(|point| point.high.max(point.y))
         .fold(0.0, f64::max);
-    let top = |dash: Dash| {
-        let kind = guides.iter().filter(move |guide| guide.dash == dash);
+    let top = |ideal: bool| {
+        let kind = guides.iter().filter(move |guide| guide.ideal == ideal);
         kind.flat_map(|guide| &guide.points)
             .map(|p| p.1)
             .fold(0.0, f64::max)
     };
-    let measured = f64::max(data, top(Dash::Dotted));
-    let ideal = top(Dash::Dashed);
+    let measured = f64::max(data, top(false));
+    let ideal = top(true);
     match ideal <= 1.6 * measured {
         true => measured.max(ideal),
         false => measured,

@@ -3,7 +3,7 @@
 use crate::analysis::scaling::Series;
 use crate::analysis::{Story, View};
 use crate::chart::scaling::{x_axis, x_label};
-use crate::chart::{Content, Figure, Panel, Stack, XAxis, caption};
+use crate::chart::{Content, Figure, Palette, Panel, Stack, XAxis, caption};
 use crate::terms::Phase;
 use strum::VariantArray;
 
@@ -33,7 +33,11 @@ pub fn figure(view: &View, story: &Story) -> Figure {
             x_label: x_label(view),
             y_label: "milliseconds per step".into(),
             x,
-            content: Content::Bars { parts, stacks },
+            content: Content::Bars {
+                parts,
+                palette: Palette::Phases,
+                stacks,
+            },
         }],
         notes: caption::notes(view),
     }
@@ -46,6 +50,7 @@ fn stacks(series: &Series, x: &XAxis) -> Vec<Stack> {
             group: series.name.clone(),
             label: x.label(point.x),
             parts: seconds.map(|seconds| seconds * 1e3).to_vec(),
+            ends: None,
             hollow: point.cell.is_marked(),
         })
     };

@@ -143,6 +143,7 @@ fn ceilings(view: &View) -> Vec<Guide> {
             None => guides.push(Guide {
                 name,
                 dash: Dash::Dotted,
+                ideal: false,
                 points: vec![point],
             }),
         }
@@ -158,7 +159,7 @@ fn ceilings(view: &View) -> Vec<Guide> {
 
 /// A level over all places. Replicas share the host, so that one measurement of its pipeline bounds
 /// them all; each device has a pipeline of its own, which bounds nothing elsewhere.
-fn across(view: &View, level: f64) -> Vec<(f64, f64)> {
+pub fn across(view: &View, level: f64) -> Vec<(f64, f64)> {
     match x_axis(view) {
         XAxis::Numbers(places) => places.iter().map(|x| (*x, level)).collect(),
         XAxis::Words(words) => (0..words.len()).map(|i| (i as f64, level)).collect(),

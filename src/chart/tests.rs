@@ -1,3 +1,4 @@
+mod cluster;
 mod pictures;
 
 use super::*;
@@ -31,7 +32,7 @@ fn outline(figure: &Figure) -> String {
                 lines.extend(series.iter().map(series_line));
                 lines.extend(guides.iter().map(guide_line));
             }
-            Content::Bars { parts, stacks } => lines.extend(stacks.iter().map(|stack| {
+            Content::Bars { parts, stacks, .. } => lines.extend(stacks.iter().map(|stack| {
                 let filled = parts.iter().zip(&stack.parts).filter(|(_, ms)| **ms > 0.0);
                 let parts: Vec<_> = filled.map(|(name, ms)| format!("{name} {ms:.1}")).collect();
                 format!("  {} {}: {}", stack.group, stack.label, parts.join(", "))

@@ -152,7 +152,7 @@ pub fn draw_folder(
     let summary = Summary::of(&loaded.rows);
     let mut plotted = Plotted::default();
     let mut names: Vec<String> = Vec::new();
-    for spec in loaded.story.charts() {
+    for spec in loaded.story.charts(&summary) {
         let name = unused(&names, &spec.kind.to_string());
         let figure = chart::build(&summary, &loaded.story, &spec);
         match figure
@@ -171,7 +171,10 @@ pub fn draw_folder(
                     "{} is not drawn: {error:#}",
                     place.join(&name).display()
                 )?;
-                let empty = matches!(error.downcast_ref(), Some(NoFigure::Empty(_)));
+                let empty = matches!(
+                    error.downcast_ref(),
+                    Some(NoFigure::Empty(_) | NoFigure::NoExchange)
+                );
                 plotted.problems += usize::from(!empty);
             }
         }

@@ -1,12 +1,13 @@
-//! What is printed after a run: one line a cell, what is missing and why, what others measured, and
+//! What is printed after a run: one line a cell, what its processes exchange, what is missing and why, what others measured, and
 //! the answer. In: summaries and the story. Out: plain text of at most 100 columns.
 
+mod cluster;
 pub(crate) mod grid;
 mod wrap;
 
+use crate::analysis::companions::Companions;
 use crate::analysis::{CellSummary, Figures, MixedConventions, Story, Summary, View};
-use crate::analysis::{absent, arrange, by_reason, explain, wording};
-use crate::terms::Phase;
+use crate::analysis::{Part, absent, arrange, by_reason, explain, wording};
 use crate::units::{grouped, significant};
 use grid::{Column, Grid};
 use std::io::{self, Write};
@@ -29,11 +30,11 @@ const WIDTH: usize = 100;
 /// Lines on cells without figures.
 const MAX_ABSENT: usize = 20;
 
-/// Phases beside computing, of which each cell shows the one that takes most of its step.
-const OVERHEADS: [(&str, Phase); 3] = [
-    ("wait", Phase::InputWait),
-    ("distort", Phase::Distort),
-    ("exchange", Phase::Exchange),
+/// Parts beside computing, of which each cell shows the one that takes most of its step.
+const OVERHEADS: [(&str, Part); 3] = [
+    ("wait", Part::Input),
+    ("distort", Part::Distortion),
+    ("exchange", Part::Exchange),
 ];
 
 /// Writes table, absent cells, references and sentences.
@@ -47,7 +48,12 @@ pub fn report(
     references: &[Reference],
 ) -> io::Result<()> {
     let arranged = arrange(summary, story, &story.leading_chart());
-    write!(out, "{}", table(summary, arranged.as_ref().ok()))?;
+    let cells = match &arranged {
+        Ok(view) => view.cells(),
+        Err(_) => summary.cells.iter().collect(),
+    };
+    write!(out, "{}", table(&cells, arranged.as_ref().ok()))?;
+    write!(out, "{}", cluster::table(&cells, &Companions(summary)))?;
     write_marks(out, summary)?;
     write_absent(out, summary)?;
     write_references(out, summary, references)?;
@@ -86,7 +92,7 @@ fn write_absent(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
 }
 
 /// One line for each completed cell; a star for marks, which are told below.
-fn table(summary: &Summary, view: Option<&View>) -> Grid {
+fn table(cells: &[&CellSummary], view: Option<&View>) -> Grid {
     let columns = vec![
         Column::left("cell"),
         Column::left(""),
@@ -98,10 +104,6 @@ fn table(summary: &Summary, view: Option<&View>) -> Grid {
         Column::left("overhead"),
     ];
     let mut grid = Grid::within(WIDTH, columns);
-    let cells = match view {
-        Some(view) => view.cells(),
-        None => summary.cells.iter().collect(),
-    };
     for cell in cells {
         if let Some(figures) = &cell.figures {
             grid.push(cell_line(cell, figures, view));
@@ -156,7 +158,7 @@ fn scaling(cell: &CellSummary, view: &View) -> (String, String) {
 
 /// `distort 78 %`; empty where no overhead takes half a per cent of the step.
 fn overhead(figures: &Figures) -> String {
-    let shares = OVERHEADS.map(|(name, phase)| (name, figures.share(&[phase]).median));
+    let shares = OVERHEADS.map(|(name, part)| (name, figures.share(part.phases()).median));
     let most = shares.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
     let most = most.filter(|(_, share)| *share >= 0.005);
     most.map_or_else(String::new, |(name, share)| {

@@ -727,7 +727,7 @@ error: there is no chart of the kind `scalling`
 4 | kind = "scalling"
   |        ^^^^^^^^^^ did you mean `scaling`?
   |
-  = help: allowed: `scaling`, `speedup`, `efficiency`, `phases` or `elapsed`
+  = help: allowed: `scaling`, `speedup`, `efficiency`, `phases`, `elapsed`, `steps` or `exchange`
 "#);
     assert_snapshot!(wrong("[[chart]]\nkind = \"scaling\"\nx = \"replica\""), @r#"
 error: `replica` is no axis and no setting
@@ -763,7 +763,7 @@ error: a chart does not say its `kind`
 3 | [[chart]]
   | ^^^^^^^^^
   |
-  = help: allowed: `scaling`, `speedup`, `efficiency`, `phases` or `elapsed`
+  = help: allowed: `scaling`, `speedup`, `efficiency`, `phases`, `elapsed`, `steps` or `exchange`
 ");
 }
 
@@ -919,7 +919,7 @@ error: there is no chart of the kind `pie`
 8 | kind = "pie"
   |        ^^^^^
   |
-  = help: allowed: `scaling`, `speedup`, `efficiency`, `phases` or `elapsed`
+  = help: allowed: `scaling`, `speedup`, `efficiency`, `phases`, `elapsed`, `steps` or `exchange`
 
 3 problems, nothing was run
 "#);

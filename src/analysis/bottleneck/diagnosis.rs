@@ -3,12 +3,11 @@
 
 use crate::analysis::Estimate;
 use crate::analysis::bottleneck::evidence::{self, Part, Reading};
-use crate::analysis::bottleneck::{Cause, replicas};
+use crate::analysis::bottleneck::{Cause, exchange, replicas};
 use crate::analysis::scaling::{Series, View};
 use crate::analysis::speedup::speedup;
 use crate::analysis::summary::{CellSummary, Figures};
 use crate::analysis::wording::{percent, rate, ratio, settled, times_as_much};
-use crate::units::Bytes;
 
 /// What bounds one cell, and the clause that says so.
 pub fn diagnose(view: &View, series: &Series, cell: &CellSummary) -> (Cause, String) {
@@ -30,7 +29,7 @@ pub fn diagnose(view: &View, series: &Series, cell: &CellSummary) -> (Cause, Str
                 format!("{}; {host}", distorts(cell, figures)),
             )
         }
-        Reading::Dominant(Part::Exchange) => exchange_bound(cell, figures),
+        Reading::Dominant(Part::Exchange) => (Cause::Exchange, exchange::bound(cell, figures)),
         Reading::Dominant(Part::Compute) => compute_bound(view, cell, figures),
         Reading::Spread => {
             let shares = evidence::shares(figures);
@@ -45,7 +44,9 @@ pub fn diagnose(view: &View, series: &Series, cell: &CellSummary) -> (Cause, Str
 fn too_few(cell: &CellSummary, figures: &Figures) -> String {
     let shares = evidence::shares(figures);
     let told = reach(cell, figures);
-    format!("{told}, {shares} of the step so far: measure at least 6 repeats")
+    let numbers = exchange::numbers(cell, figures);
+    let numbers = numbers.map_or_else(String::new, |numbers| format!(" ({numbers})"));
+    format!("{told}, {shares} of the step so far{numbers}: measure at least 6 repeats")
 }
 
 fn straddles(part: Part, cell: &CellSummary, figures: &Figures) -> String {
@@ -151,21 +152,6 @@ fn host_clause(view: &View, series: &Series, cell: &CellSummary) -> String {
     )
 }
 
-fn exchange_bound(cell: &CellSummary, figures: &Figures) -> (Cause, String) {
-    let share = percent(&figures.share(Part::Exchange.phases()));
-    let bytes = figures.estimate(|m| m.exchanged_bytes as f64 / m.steps.max(1) as f64);
-    let crossing = match bytes.median > 0.0 {
-        true => format!("; {} cross per step", Bytes(bytes.median as u64)),
-        false => String::new(),
-    };
-    let told = reach(cell, figures);
-    let because = format!(
-        "{told}, {share} of the step is exchange of gradients and parameters, waiting for the \
-         slowest replica included{crossing}"
-    );
-    (Cause::Exchange, because)
-}
-
 fn compute_bound(view: &View, cell: &CellSummary, figures: &Figures) -> (Cause, String) {
     let share = percent(&figures.share(Part::Compute.phases()));
     let told = format!(
@@ -234,7 +220,7 @@ fn input_costs(
 }
 
 /// `8 replicas reach 7 128 [7 080, 7 170] examples/s (n = 6)`.
-fn reach(cell: &CellSummary, figures: &Figures) -> String {
+pub fn reach(cell: &CellSummary, figures: &Figures) -> String {
     let verb = if cell.replicas == 1 {
         "reaches"
     } else {

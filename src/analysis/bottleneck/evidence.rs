@@ -36,7 +36,7 @@ impl Part {
         match self {
             Part::Input => &[Phase::InputWait],
             Part::Distortion => &[Phase::Distort],
-            Part::Exchange => &[Phase::Exchange],
+            Part::Exchange => &[Phase::Pull, Phase::Push, Phase::Exchange, Phase::Wait],
             Part::Compute => &[Phase::Forward, Phase::Backward, Phase::Apply],
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::analysis::sample_cluster::{ClusterBuilder, cluster_story};
 use crate::analysis::sample_rows::{RowBuilder, cifar_story, seed_rows};
 use crate::table::RepeatRow;
 use crate::terms::{Mark, Phase};
@@ -48,6 +49,51 @@ fn the_seed_tables_are_printed_with_their_answer() {
       replicas wait 88 % [88, 88] of the step; speedup over 1 replica 1.10 [1.10, 1.10], efficiency
       14 % [14, 14] (n = 6), 100 % of the lost time is input wait.
     ");
+}
+
+#[test]
+fn cells_that_exchange_between_processes_have_a_second_table() {
+    let mut rows = ClusterBuilder::single(150.0).repeats(6);
+    rows.extend(ClusterBuilder::seed(1).repeats(6));
+    rows.extend(ClusterBuilder::seed(4).repeats(6));
+    rows.extend(ClusterBuilder::ring(4, 20.0).repeats(6));
+    let mut out = Vec::new();
+    report(&mut out, &Summary::of(&rows), &cluster_story(), &[]).unwrap();
+    let printed = String::from_utf8(out).unwrap();
+    insta::assert_snapshot!(printed, @r#"
+    cell                   examples/s  [95 %]            n  speedup            eff.  overhead
+    single, 1 worker           19 238  [19 085, 19 392]  6  baseline
+    async, 1 worker               282  [280, 284]        6  baseline                 exchange 98 %
+    async, 4 workers              734  [728, 739]        6  2.60 [2.60, 2.60]  65 %  exchange 98 %
+    all-reduce, 4 workers      10 260  [10 179, 10 342]  6  baseline
+
+    cell                   steps/s  a worker                of single   GB/s  of ceiling  staleness
+    single, 1 worker           150       150
+    async, 1 worker           2.20      2.20  0.0147 [0.0147, 0.0147]  0.333         2 %          0
+    async, 4 workers          5.73      1.43  0.0381 [0.0381, 0.0381]  0.333         2 %       3.00
+    all-reduce, 4 workers     80.2      20.0     0.533 [0.533, 0.533]   4.01        80 %
+
+    highest throughput: single, 1 worker with 19 238 [19 085, 19 392] examples/s (n = 6);
+    exchange-bound: async; compute-bound: single and all-reduce.
+    single: compute-bound: 1 replica reaches 19 238 [19 085, 19 392] examples/s (n = 6), forward,
+      backward and update are 100 % [100, 100] of the step; what the input costs cannot be told from
+      these cells: add input.source = "resident".
+    async: exchange-bound: 4 replicas reach 734 [728, 739] examples/s (n = 6), 98 % [98, 98] of the step
+      is exchange (pull 49 %, push 40 %, wait 9 %; 144 MiB a step and worker at 0.333 [0.330, 0.335]
+      GB/s a link, 2 % [2, 2] of the ceiling of 18.0 GB/s; the server takes 51.0 ms for an update and is
+      busy 93 % [93, 93] of the time; gradients are 3.00 [3.00, 3.00] updates old on average): the
+      server is the bottleneck (updates take 29 % [29, 29] of its time); against one process with
+      150 [149, 152] steps/s 0.0381 [0.0381, 0.0381] times the steps and 0.00953 [0.00953, 0.00953] per
+      worker (n = 6), 90 % per worker would need an exchange at 204 GB/s, or at 20.4 GB/s hidden behind
+      computing; speedup over 1 replica 2.60 [2.60, 2.60], efficiency 65 % [65, 65] (n = 6), 98 % of the
+      lost time is exchange.
+    all-reduce: compute-bound: 4 replicas reach 10 260 [10 179, 10 342] examples/s (n = 6), forward,
+      backward and update are 100 % [100, 100] of the step; what the input costs cannot be told from
+      these cells: add input.source = "resident"; against one process with 150 [149, 152] steps/s
+      0.533 [0.533, 0.533] times the steps and 0.133 [0.133, 0.133] per worker (n = 6), 90 % per worker
+      would need an exchange at 204 GB/s, or at 20.4 GB/s hidden behind computing.
+    "#);
+    assert!(printed.lines().all(|line| line.chars().count() <= WIDTH));
 }
 
 #[test]
