@@ -184,6 +184,8 @@ fn each_role_has_its_own_events() {
     let ceiling = crate::protocol::Ceiling {
         of: CeilingOf::Copy,
         gigabytes_per_second: 1.0,
+        fastest: 1.0,
+        slowest: 1.0,
     };
     assert_eq!(
         broke(started().take(Event::Ceiling(ceiling))),
