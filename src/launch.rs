@@ -56,7 +56,7 @@ mod fixture;
 pub use measured::{Cluster, Measured};
 
 use crate::flavour::Program;
-use crate::protocol::{Ceiling, ReplicaReport, StepWindow, WorkerReport};
+use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};
 use crate::spec::settings::Settings;
 use crate::terms::Outcome;
 use anyhow::{Context, Result};
@@ -125,16 +125,6 @@ pub enum Update {
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// Why there are no ceilings.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProbeError {
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    /// One line.
-    #[error("measuring what the machine can do at most: {0}")]
-    Failed(String),
-}
-
 /// The harness's side of all processes: one per run.
 #[derive(Debug)]
 pub struct Session {
@@ -168,13 +158,5 @@ impl Session {
     ) -> Result<RepeatResult, Interrupted> {
         let run = repeat::run(request, &mut self.guard, &mut self.interrupt, show);
         self.runtime.block_on(run)
-    }
-
-    /// A stand-in.
-    ///
-    /// # Errors
-    /// Where the user stopped it, or the probe did not do its work.
-    pub fn probe(&mut self, _: &RepeatRequest<'_>) -> Result<Vec<Ceiling>, ProbeError> {
-        Err(ProbeError::Failed("not built into this version".into()))
     }
 }
