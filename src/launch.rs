@@ -5,9 +5,11 @@
 //! Session ── one per harness: the runtime, the guard, Ctrl-C
 //!    │ run_repeat
 //! repeat ─── handshake and result; repeat/ending: deadlines, faults, Ctrl-C
-//!    ├─ process   one role's process: its group, environment, pipes, log
+//!    ├─ cast      who takes part: workers and servers, and the job of each
+//!    ├─ process   one process: its group, environment, pipes, log
 //!    ├─ events    its output, line by line, bounded
 //!    ├─ role      what it has said so far, and whether it may say that now
+//!    ├─ diagnosis why the repeat failed, from what went wrong with each
 //!    ├─ evidence  whether the work was done
 //!    └─ measured  the figures of the row
 //! ```
@@ -30,7 +32,7 @@
 //!
 //! | event | how workers end | how their children end |
 //! |---|---|---|
-//! | failure of one rank | SIGKILL to the group of every rank | the same |
+//! | failure of one process | half a second for the others to say what they waited for, then SIGKILL to every group | the same |
 //! | timeout, Ctrl-C after its grace | SIGTERM to every group, SIGKILL a moment later | the same |
 //! | second Ctrl-C | SIGKILL to every group | the same |
 //! | a worker exits | | SIGKILL to what is left of its group |
@@ -39,6 +41,9 @@
 //! A child of a worker that starts a session or a process group of its own leaves the worker's
 //! group and escapes all of this, unless it watches its own stdin or parent.
 
+mod asked;
+mod cast;
+mod diagnosis;
 mod events;
 mod evidence;
 pub mod guard;
@@ -56,7 +61,7 @@ mod fixture;
 pub use measured::{Cluster, Measured};
 
 use crate::flavour::Program;
-use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};
+use crate::protocol::{Ceiling, LinkReport, ReplicaReport, ServerReport, StepWindow, WorkerReport};
 use crate::spec::settings::Settings;
 use crate::terms::Outcome;
 use anyhow::{Context, Result};
@@ -74,8 +79,9 @@ pub struct RepeatRequest<'a> {
     pub program: &'a Program,
     /// Where workers keep generated input files between repeats.
     pub cache: &'a Path,
-    /// stderr of rank 0 is appended to `<log>.rank0.log`, and so on; its folder is made. A log that
-    /// is empty in the end is removed.
+    /// stderr of worker 0 is appended to `<log>.worker0.log`, that of server 0 to `<log>.server0.log`,
+    /// and so on; their folder is made. A log that is empty in the end is removed. Checkpoints are
+    /// kept in `<log>.checkpoints`.
     pub log: &'a Path,
 }
 
@@ -91,6 +97,8 @@ pub struct RepeatResult {
     pub measured: Option<Measured>,
     /// By rank; empty unless every worker finished.
     pub workers: Vec<WorkerResult>,
+    /// By rank; empty unless every server finished.
+    pub servers: Vec<ServerResult>,
 }
 
 impl RepeatResult {
@@ -106,8 +114,17 @@ impl RepeatResult {
 pub struct WorkerResult {
     pub windows: Vec<StepWindow>,
     pub replicas: Vec<ReplicaReport>,
+    pub links: Vec<LinkReport>,
     pub report: WorkerReport,
     /// From `Start` to `Finished` by the harness's clock: no claim of the worker can exceed it.
+    pub wall_seconds: f64,
+}
+
+/// What one server that finished has told, and what the harness saw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerResult {
+    pub report: ServerReport,
+    /// From `Start` to `Served` by the harness's clock.
     pub wall_seconds: f64,
 }
 
@@ -124,6 +141,16 @@ pub enum Update {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
+
+/// Why there are no ceilings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// One line.
+    #[error("measuring what the machine can do at most: {0}")]
+    Failed(String),
+}
 
 /// The harness's side of all processes: one per run.
 #[derive(Debug)]
@@ -157,6 +184,17 @@ impl Session {
         show: &mut dyn FnMut(Update),
     ) -> Result<RepeatResult, Interrupted> {
         let run = repeat::run(request, &mut self.guard, &mut self.interrupt, show);
+        self.runtime.block_on(run)
+    }
+
+    /// Measures what the machine can do at most with the model and the transport of a cell: starts one
+    /// process of the role `probe`, with a device for each of the first two cores of the slots.
+    /// Blocks; bounded by `measure.timeout` as a repeat is.
+    ///
+    /// # Errors
+    /// Where the user stopped it, or the probe did not do its work.
+    pub fn probe(&mut self, request: &RepeatRequest<'_>) -> Result<Vec<Ceiling>, ProbeError> {
+        let run = repeat::probe(request, &mut self.guard, &mut self.interrupt);
         self.runtime.block_on(run)
     }
 }

@@ -12,6 +12,9 @@ mod shown;
 #[path = "spec/properties.rs"]
 mod properties;
 
+#[path = "spec/tensors.rs"]
+mod tensors;
+
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use xrun::plan::{self, Plan};

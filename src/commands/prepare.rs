@@ -158,7 +158,7 @@ fn resolve(settings: &Settings, slots: &Slots) -> Resolved {
         // Independent replicas share no batch, but they do share the machine.
         global_batch: (settings.local_batch * replicas) as u64,
         cores: slots.cores.clone(),
-        server_cores: String::new(),
+        server_cores: slots.server_cores.clone(),
         threads_per_core: slots.threads_per_core,
     }
 }

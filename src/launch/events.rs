@@ -22,12 +22,12 @@ pub enum Message {
 }
 
 /// Sends what `stdout` says until it ends, nobody listens any more, or it stops making sense.
-pub async fn forward(stdout: impl AsyncRead + Unpin, rank: usize, to: Sender<(usize, Message)>) {
+pub async fn forward(stdout: impl AsyncRead + Unpin, index: usize, to: Sender<(usize, Message)>) {
     let mut reader = BufReader::new(stdout);
     loop {
         let message = next(&mut reader).await;
         let last = !matches!(message, Message::Event(_));
-        if to.send((rank, message)).await.is_err() || last {
+        if to.send((index, message)).await.is_err() || last {
             return;
         }
     }

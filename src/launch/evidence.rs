@@ -1,12 +1,14 @@
-//! Whether the work was done. In: what was asked, and what every worker says of itself. Out: the
+//! Whether the work was done. In: what was asked, and what every process says of itself. Out: the
 //! first thing that does not hold together. A timing whose work was not done is worth nothing.
 
-use super::WorkerResult;
+mod cluster;
+
+use super::asked::Asked;
 use super::slots::Slots;
+use super::{ServerResult, WorkerResult};
 use crate::protocol::{DeviceJob, ReplicaReport, StepWindow, WorkerReport, cpu_list};
 use crate::spec::settings::Settings;
-use crate::terms::{InputSource, ModelName, Phase, Topology};
-use std::collections::BTreeSet;
+use crate::terms::{InputSource, ModelName, Phase};
 
 /// Phases are read from one clock, but sums of many floats need not be exact.
 const RELATIVE_SLACK: f64 = 0.01;
@@ -21,15 +23,28 @@ const EXAMPLES_WITH_A_LABEL: u64 = 64;
 /// After so many steps, warm-up included, a loss that has not moved was not trained.
 const STEPS_THAT_LEARN: u64 = 3;
 
-/// Checks all workers of a repeat.
+/// Checks all processes of a repeat.
 ///
 /// # Errors
-/// The reason of a wrong result: which worker claims what, and what was asked or seen.
-pub fn check(settings: &Settings, slots: &Slots, workers: &[WorkerResult]) -> Result<(), String> {
+/// The reason of a wrong result: which process claims what, and what was asked or seen.
+pub fn check(
+    settings: &Settings,
+    slots: &Slots,
+    workers: &[WorkerResult],
+    servers: &[ServerResult],
+) -> Result<(), String> {
     for (rank, (worker, devices)) in workers.iter().zip(&slots.workers).enumerate() {
-        check_worker(settings, devices, worker).map_err(|claim| format!("rank {rank} {claim}"))?;
+        check_worker(settings, devices, worker)
+            .map_err(|claim| format!("worker {rank} {claim}"))?;
     }
-    check_digests(settings, workers)
+    if workers.iter().all(|worker| worker.report.steps == 0) {
+        return Err(
+            "no worker measured a step: all were still warming up when the global step came to its \
+             end; raise measure.stop_at_global_step or lower measure.warmup_steps"
+                .to_owned(),
+        );
+    }
+    cluster::check(settings, slots, workers, servers)
 }
 
 fn check_worker(
@@ -37,12 +52,13 @@ fn check_worker(
     devices: &[DeviceJob],
     worker: &WorkerResult,
 ) -> Result<(), String> {
-    let report = &worker.report;
-    if report.steps != settings.steps {
-        return Err(format!(
-            "claims {} steps of {}",
-            report.steps, settings.steps
-        ));
+    let (report, asked) = (&worker.report, Asked::of(settings));
+    if !asked.allows(report.steps) {
+        let of = match asked {
+            Asked::Exactly(steps) => steps.to_string(),
+            Asked::AtMost(steps) => format!("at most {steps}"),
+        };
+        return Err(format!("claims {} steps of {of}", report.steps));
     }
     check_elapsed(report, worker.wall_seconds)?;
     for (number, device) in devices.iter().enumerate() {
@@ -54,8 +70,8 @@ fn check_worker(
         let (Some(report), None) = (reports.next(), reports.next()) else {
             return Err(of_replica("did not report once".to_owned()));
         };
-        check_replica(settings, device, report).map_err(of_replica)?;
-        check_windows(settings.steps, windows_of(worker, number)).map_err(of_replica)?;
+        check_replica(settings, device, report, &worker.report).map_err(of_replica)?;
+        check_windows(worker.report.steps, windows_of(worker, number)).map_err(of_replica)?;
     }
     check_filled(worker, devices.len())
 }
@@ -63,7 +79,7 @@ fn check_worker(
 /// The measured window lies between `Start` and `Finished` as the harness saw them.
 fn check_elapsed(report: &WorkerReport, wall: f64) -> Result<(), String> {
     let (from, elapsed) = (report.measured_from_seconds, report.elapsed_seconds);
-    if !(elapsed.is_finite() && elapsed > 0.0) {
+    if !(elapsed.is_finite() && (elapsed > 0.0 || report.steps == 0 && elapsed == 0.0)) {
         return Err(format!("claims {elapsed} s for its steps"));
     }
     if !(from.is_finite() && from >= 0.0) {
@@ -84,8 +100,9 @@ fn check_replica(
     settings: &Settings,
     device: &DeviceJob,
     report: &ReplicaReport,
+    worker: &WorkerReport,
 ) -> Result<(), String> {
-    let examples = settings.steps * settings.local_batch as u64;
+    let examples = worker.steps * settings.local_batch as u64;
     if report.examples != examples {
         return Err(format!(
             "trained on {} examples of {examples}",
@@ -105,21 +122,22 @@ fn check_replica(
     if labelled && report.input_checksum == 0 && examples >= EXAMPLES_WITH_A_LABEL {
         return Err("read no labels".to_owned());
     }
-    if settings.model == ModelName::None {
+    if settings.model == ModelName::None || worker.steps == 0 {
         Ok(())
     } else {
-        check_losses(settings, report)
+        check_losses(report, settings.warmup_steps + worker.steps)
     }
 }
 
-fn check_losses(settings: &Settings, report: &ReplicaReport) -> Result<(), String> {
+/// After so many steps, warm-up included.
+fn check_losses(report: &ReplicaReport, steps: u64) -> Result<(), String> {
     let (Some(first), Some(last)) = (report.first_loss, report.last_loss) else {
         return Err("reported no loss".to_owned());
     };
     if !first.is_finite() || !last.is_finite() {
         return Err(format!("ended with loss {last} from {first}"));
     }
-    if first == last && settings.warmup_steps + settings.steps >= STEPS_THAT_LEARN {
+    if first == last && steps >= STEPS_THAT_LEARN {
         return Err(format!("did not learn: its loss stayed {first}"));
     }
     Ok(())
@@ -181,30 +199,6 @@ fn check_filled(worker: &WorkerResult, replicas: usize) -> Result<(), String> {
     Err(format!(
         "claims {elapsed:.6} s for steps that took {busiest:.6} s"
     ))
-}
-
-/// Replicas that exchange gradients end with the same parameters.
-fn check_digests(settings: &Settings, workers: &[WorkerResult]) -> Result<(), String> {
-    let exchanged = matches!(
-        settings.topology,
-        Topology::Replicated | Topology::AllReduce
-    );
-    if !exchanged || settings.model == ModelName::None {
-        return Ok(());
-    }
-    let replicas = workers.iter().flat_map(|worker| &worker.replicas);
-    let digests: BTreeSet<_> = replicas
-        .map(|report| report.parameter_digest.as_deref())
-        .collect();
-    if digests.contains(&None) {
-        return Err("a replica reported no digest of its parameters".to_owned());
-    }
-    match digests.len() {
-        1 => Ok(()),
-        different => Err(format!(
-            "replicas ended with {different} different sets of parameters"
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Settings and reports of an honest worker, for tests to change.
+//! Settings and reports of honest processes, for tests to change.
 
-use super::WorkerResult;
 use super::slots::{Slots, assign};
+use super::{ServerResult, WorkerResult};
 use crate::machine::Machine;
-use crate::protocol::{ReplicaReport, StepWindow, WorkerReport};
+use crate::protocol::{LinkReport, ReplicaReport, ServerReport, StepWindow, WorkerReport};
 use crate::spec::settings::Settings;
 use crate::terms::*;
 use std::time::Duration;
@@ -27,12 +27,74 @@ pub fn pair() -> (Settings, Slots) {
         devices_per_worker: 2,
         ..settings()
     };
+    let slots = slots(&settings);
+    (settings, slots)
+}
+
+/// The devices of a cell on a machine of eight cores.
+pub fn slots(settings: &Settings) -> Slots {
     let machine = Machine {
-        cores: vec![vec![0], vec![1]],
+        cores: (0..8).map(|core| vec![core]).collect(),
         ..Machine::default()
     };
-    let slots = assign(&settings, &machine).unwrap();
+    assign(settings, &machine).unwrap()
+}
+
+/// The settings of two workers, each with one replica, and an asynchronous server.
+pub fn cluster() -> (Settings, Slots) {
+    let settings = Settings {
+        topology: Topology::ParameterServer,
+        workers: 2,
+        servers: 1,
+        ..settings()
+    };
+    let slots = slots(&settings);
     (settings, slots)
+}
+
+/// Bytes of the parameters: 4 times 2 weights and 2 biases of 4 bytes.
+pub const MODEL_BYTES: u64 = 40;
+
+/// What both workers of that cluster say: 4 steps of 1, 2, 3 and 4 seconds after 1 of warm-up.
+pub fn honest_workers() -> Vec<WorkerResult> {
+    let worker = |rank: usize| {
+        let mut worker = honest();
+        worker.windows.retain(|window| window.replica == 0);
+        worker.replicas.truncate(1);
+        worker.replicas[0].cores = rank.to_string();
+        worker.links = vec![LinkReport {
+            peer: "server 0".into(),
+            pulled_bytes: 4 * MODEL_BYTES,
+            pushed_bytes: 4 * MODEL_BYTES,
+            pull_seconds: 1e-8,
+            push_seconds: 3e-8,
+        }];
+        worker
+    };
+    vec![worker(0), worker(1)]
+}
+
+/// What their server says.
+pub fn honest_server() -> ServerResult {
+    ServerResult {
+        report: ServerReport {
+            cores: "2".into(),
+            held_bytes: MODEL_BYTES,
+            updates: 10,
+            gradients: 10,
+            dropped: 0,
+            staleness: vec![4, 5, 1],
+            alone_updates: 3,
+            received_bytes: 10 * MODEL_BYTES,
+            sent_bytes: 12 * MODEL_BYTES,
+            receive_seconds: 1.0,
+            apply_seconds: 2.0,
+            send_seconds: 3.0,
+            peak_memory_bytes: 500,
+            cpu_seconds: 6.0,
+        },
+        wall_seconds: 12.0,
+    }
 }
 
 /// What a worker with two replicas says of 4 steps of 1, 2, 3 and 4 seconds, half of each forward.
@@ -61,6 +123,7 @@ pub fn honest() -> WorkerResult {
     WorkerResult {
         windows: (0..8).map(|i| window(i / 4, i as u64 % 4)).collect(),
         replicas: vec![replica(0), replica(1)],
+        links: Vec::new(),
         report: WorkerReport {
             steps: 4,
             total_steps: 5,

@@ -22,7 +22,8 @@ const TAIL_LINES: usize = 3;
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
     pub program: &'a Program,
-    pub rank: usize,
+    /// Its number among all processes of the repeat.
+    pub index: usize,
     /// Threads that each of its thread pools may have.
     pub threads: usize,
     /// stderr is appended to this file.
@@ -41,7 +42,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `xrun worker`. Its messages come with its rank; the last is `Message::Exited`.
+    /// Starts `xrun worker`. Its messages come with its index; the last is `Message::Exited`.
     pub fn spawn(launch: &Launch<'_>, to: &Sender<(usize, Message)>) -> io::Result<Self> {
         let log = open_log(launch.log)?;
         let log_start = log.metadata()?.len();
@@ -51,8 +52,8 @@ impl Process {
         let stdout = child.stdout.take().expect("stdout is piped");
         let (lines, received) = mpsc::unbounded_channel();
         tokio::spawn(write(stdin, received));
-        let reader = tokio::spawn(events::forward(stdout, launch.rank, to.clone()));
-        tokio::spawn(wait(child, launch.rank, to.clone()));
+        let reader = tokio::spawn(events::forward(stdout, launch.index, to.clone()));
+        tokio::spawn(wait(child, launch.index, to.clone()));
         Ok(Self {
             group: id.expect("a process that was not waited for has a number"),
             lines,
@@ -174,10 +175,10 @@ async fn write(mut stdin: ChildStdin, mut lines: mpsc::UnboundedReceiver<String>
     }
 }
 
-async fn wait(mut child: Child, rank: usize, to: Sender<(usize, Message)>) {
+async fn wait(mut child: Child, index: usize, to: Sender<(usize, Message)>) {
     let status = child.wait().await;
     // Nobody listens any more when the repeat was given up.
-    let _ = to.send((rank, Message::Exited(status))).await;
+    let _ = to.send((index, Message::Exited(status))).await;
 }
 
 /// Members of a process group that are not zombies.

@@ -194,14 +194,15 @@ mod tests {
                 ..Measured::default()
             }),
             workers: Vec::new(),
+            servers: Vec::new(),
         };
         let line = finished_line(3, 36, &current(), &result);
         assert_snapshot!(line, @"[ 3/36] block 1 · 2 devices, input on host · completed · 1 234 examples/s");
         result.measured = None;
         result.outcome = Outcome::TimedOut;
-        result.reason = "rank 0 was not ready after 5.00 s (measure.timeout)".into();
+        result.reason = "worker 0 was not ready after 5.00 s (measure.timeout)".into();
         let line = finished_line(36, 36, &current(), &result);
-        assert_snapshot!(line, @"[36/36] block 1 · 2 devices, input on host · timed-out: rank 0 was not ready after 5.00 s (measure.timeout)");
+        assert_snapshot!(line, @"[36/36] block 1 · 2 devices, input on host · timed-out: worker 0 was not ready after 5.00 s (measure.timeout)");
     }
 
     #[test]

@@ -3,17 +3,19 @@
 
 mod ending;
 
+use super::cast::{self, Name, Part};
+use super::diagnosis::{Trouble, diagnose};
 use super::events::Message;
 use super::guard::Guard;
 use super::interrupt::{Interrupt, Stage};
 use super::process::{Launch, Process};
 use super::role::Role;
-use super::{Interrupted, RepeatRequest, RepeatResult, Update, WorkerResult, evidence, measured};
-use crate::protocol::{Command, Job, VERSION};
-use crate::terms::{Outcome, RoleName};
-use ending::{Ending, Fault, Pace};
+use super::{Interrupted, ProbeError, RepeatRequest, RepeatResult, Update};
+use super::{asked, evidence, measured};
+use crate::protocol::{Ceiling, Command};
+use crate::terms::{Outcome, RoleName, Topology};
+use ending::{Ending, Pace};
 use serde::Serialize;
-use std::path::PathBuf;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 
@@ -22,19 +24,28 @@ const QUEUED_MESSAGES: usize = 256;
 
 type Messages = Sender<(usize, Message)>;
 
-/// A repeat that is under way.
+/// A set of processes that is under way. Each has the same index everywhere.
 struct Repeat<'a> {
     request: &'a RepeatRequest<'a>,
     guard: &'a mut Guard,
     launched: Instant,
-    /// By rank.
+    parts: Vec<Part>,
     processes: Vec<Process>,
     roles: Vec<Role>,
+    /// By index, in the order in which they were learned; at most one of each process.
+    troubles: Vec<(usize, Trouble)>,
     leftovers: usize,
     ending: Option<Ending>,
     pace: Pace,
     stage: Stage,
     finish_by: Option<Instant>,
+}
+
+/// How processes ended that the user did not stop.
+struct Ended {
+    seconds: f64,
+    /// All that they have told if they succeeded; else what went wrong, in one line.
+    roles: Result<Vec<Role>, (Outcome, String)>,
 }
 
 /// Runs one repeat.
@@ -44,10 +55,46 @@ pub async fn run(
     interrupt: &mut Interrupt,
     show: &mut dyn FnMut(Update),
 ) -> Result<RepeatResult, Interrupted> {
+    let parts = cast::of_cell(request.settings, request.slots);
+    let ended = perform(request, parts, (guard, interrupt), show).await?;
+    Ok(match ended.roles {
+        Ok(roles) => judged(request, roles, ended.seconds),
+        Err((outcome, reason)) => RepeatResult {
+            outcome,
+            reason,
+            seconds: ended.seconds,
+            measured: None,
+            workers: Vec::new(),
+            servers: Vec::new(),
+        },
+    })
+}
+
+/// Runs one probe on the cores of a cell.
+pub async fn probe(
+    request: &RepeatRequest<'_>,
+    guard: &mut Guard,
+    interrupt: &mut Interrupt,
+) -> Result<Vec<Ceiling>, ProbeError> {
+    let parts = cast::of_probe(request.slots);
+    let ended = perform(request, parts, (guard, interrupt), &mut |_| ()).await?;
+    let roles = ended
+        .roles
+        .map_err(|(_, reason)| ProbeError::Failed(reason))?;
+    Ok(roles.into_iter().flat_map(Role::into_ceilings).collect())
+}
+
+/// Starts a process for each part, and sees them to their end.
+async fn perform(
+    request: &RepeatRequest<'_>,
+    parts: Vec<Part>,
+    (guard, interrupt): (&mut Guard, &mut Interrupt),
+    show: &mut dyn FnMut(Update),
+) -> Result<Ended, Interrupted> {
     if interrupt.stage() != Stage::Run {
         return Err(Interrupted);
     }
-    let mut repeat = Repeat::new(request, guard);
+    let mut repeat = Repeat::new(request, parts, guard);
     let (sender, messages) = mpsc::channel(QUEUED_MESSAGES);
     repeat.launch(sender);
     repeat.drive(messages, interrupt, show).await;
@@ -56,13 +103,15 @@ pub async fn run(
 }
 
 impl<'a> Repeat<'a> {
-    fn new(request: &'a RepeatRequest<'a>, guard: &'a mut Guard) -> Self {
+    fn new(request: &'a RepeatRequest<'a>, parts: Vec<Part>, guard: &'a mut Guard) -> Self {
         Self {
             request,
             guard,
             launched: Instant::now(),
+            parts,
             processes: Vec::new(),
             roles: Vec::new(),
+            troubles: Vec::new(),
             leftovers: 0,
             ending: None,
             pace: Pace::Run,
@@ -71,57 +120,35 @@ impl<'a> Repeat<'a> {
         }
     }
 
-    /// Starts every worker and gives it its job. `to` is dropped here, so that the channel ends
+    /// Starts every process and gives it its job. `to` is dropped here, so that the channel ends
     /// with the last process.
     fn launch(&mut self, to: Messages) {
-        for rank in 0..self.request.slots.workers.len() {
-            if let Err(error) = self.spawn(rank, &to) {
-                let program = self.request.program.path.display();
-                self.fail(
-                    rank,
-                    format!("could not be started from {program}: {error}"),
-                );
-                return;
-            }
+        let started = cast::token().and_then(|token| {
+            (0..self.parts.len()).try_for_each(|index| self.spawn(index, &token, &to))
+        });
+        if let Err(error) = started {
+            let program = self.request.program.path.display();
+            let text = format!("could not be started from {program}: {error}");
+            // The one whose start failed, which may run without a guard.
+            let index = self.roles.len().min(self.parts.len() - 1);
+            self.fail(index, Trouble::Broke(text));
         }
     }
 
-    fn spawn(&mut self, rank: usize, to: &Messages) -> std::io::Result<()> {
+    fn spawn(&mut self, index: usize, token: &str, to: &Messages) -> std::io::Result<()> {
+        let part = &self.parts[index];
         let launch = Launch {
             program: self.request.program,
-            rank,
-            threads: self.request.settings.device_threads,
-            log: &self.log(rank),
+            index,
+            threads: part.threads,
+            log: &part.log(self.request.log),
         };
         let process = Process::spawn(&launch, to)?;
         let watched = self.guard.watch(process.group);
-        process.send(line(&self.job(rank)));
+        process.send(line(&part.job(self.request, token)));
         self.processes.push(process);
-        self.roles.push(Role::new(
-            self.request.settings,
-            self.request.slots.workers[rank].len(),
-        ));
+        self.roles.push(Role::new(self.request.settings, part));
         watched
-    }
-
-    fn log(&self, rank: usize) -> PathBuf {
-        let mut name = self.request.log.as_os_str().to_owned();
-        name.push(format!(".rank{rank}.log"));
-        PathBuf::from(name)
-    }
-
-    fn job(&self, rank: usize) -> Job {
-        Job {
-            protocol: VERSION,
-            role: RoleName::Worker,
-            rank,
-            token: String::new(),
-            checkpoints: None,
-            world_size: self.request.slots.workers.len(),
-            settings: self.request.settings.clone(),
-            devices: self.request.slots.workers[rank].clone(),
-            cache: self.request.cache.to_owned(),
-        }
     }
 
     /// Takes messages until every process is over or given up.
@@ -134,7 +161,7 @@ impl<'a> Repeat<'a> {
         while !self.roles.iter().all(Role::is_over) {
             tokio::select! {
                 message = messages.recv() => match message {
-                    Some((rank, message)) => self.take(rank, message, show),
+                    Some((index, message)) => self.take(index, message, show),
                     None => return,
                 },
                 () = sleep_until(self.deadline()) => if self.overdue() { return },
@@ -143,109 +170,144 @@ impl<'a> Repeat<'a> {
         }
     }
 
-    fn take(&mut self, rank: usize, message: Message, show: &mut dyn FnMut(Update)) {
+    fn take(&mut self, index: usize, message: Message, show: &mut dyn FnMut(Update)) {
         match message {
-            Message::Event(event) => match self.roles[rank].take(event) {
-                Ok(()) => self.proceed(rank, show),
-                Err(text) => self.fail(rank, text),
+            // What a process in trouble says after it is of no interest.
+            Message::Event(_) if self.is_in_trouble(index) => {}
+            Message::Event(event) => match self.roles[index].take(event) {
+                Ok(()) => self.proceed(index, show),
+                Err(trouble) => self.fail(index, trouble),
             },
             Message::Garbage(line) => {
-                self.fail(
-                    rank,
-                    format!("printed something that is not an event: {line}"),
-                );
-                self.roles[rank].close();
+                let text = format!("printed something that is not an event: {line}");
+                self.fail(index, Trouble::Broke(text));
+                self.roles[index].close();
             }
-            Message::Closed => self.roles[rank].close(),
+            Message::Closed => self.roles[index].close(),
             Message::Exited(status) => {
-                self.leftovers += self.processes[rank].kill_leftovers();
+                self.leftovers += self.processes[index].kill_leftovers();
                 // A guard that is gone is noticed by the next launch.
-                let _ = self.guard.release(self.processes[rank].group);
-                self.roles[rank].exit(status.map_err(|error| error.to_string()));
+                let _ = self.guard.release(self.processes[index].group);
+                self.roles[index].exit(status.map_err(|error| error.to_string()));
             }
         }
-        if self.roles[rank].is_over()
-            && let Err(text) = self.roles[rank].verdict()
+        if self.roles[index].is_over()
+            && let Err(trouble) = self.roles[index].verdict()
         {
-            self.fail(rank, text);
+            self.fail(index, trouble);
         }
+        self.hear();
     }
 
-    /// Starts all workers once all are ready, and shows how far rank 0 is.
-    fn proceed(&mut self, rank: usize, show: &mut dyn FnMut(Update)) {
-        let waiting = self.roles.iter().any(|role| !role.ready);
-        if !waiting && !self.roles[rank].is_started() {
-            for (role, process) in self.roles.iter_mut().zip(&self.processes) {
-                role.start();
-                process.send(line(&Command::Start { peers: Vec::new() }));
-            }
+    fn is_in_trouble(&self, index: usize) -> bool {
+        self.troubles.iter().any(|(who, _)| *who == index)
+    }
+
+    /// Starts all processes once all are ready, and shows how far the first worker is.
+    fn proceed(&mut self, index: usize, show: &mut dyn FnMut(Update)) {
+        let all_there = self.roles.len() == self.parts.len();
+        let ready = all_there && self.roles.iter().all(Role::is_ready);
+        if ready && !self.roles[index].is_started() {
+            self.start();
         }
-        if rank == 0 && self.roles[0].steps() > 0 {
+        if index == 0 && self.roles[0].steps() > 0 {
             show(Update::Steps(self.roles[0].steps()));
         }
     }
 
-    fn conclude(mut self) -> Result<RepeatResult, Interrupted> {
-        let seconds = self.launched.elapsed().as_secs_f64();
-        let failed = |outcome, reason| RepeatResult {
-            outcome,
-            reason,
-            seconds,
-            measured: None,
-            workers: Vec::new(),
+    /// Tells each process where those are that it calls.
+    fn start(&mut self) {
+        let called = match self.request.settings.topology {
+            Topology::ParameterServer => RoleName::Server,
+            _ => RoleName::Worker,
         };
-        let left = self.leftovers;
-        let result = match self.ending.take() {
-            Some(Ending::Interrupted) => Err(Interrupted),
-            Some(Ending::Fault(fault)) => Ok(failed(fault.outcome, self.reason(&fault))),
-            None if left > 0 => Ok(failed(
-                Outcome::Failed,
-                format!("left {left} process(es) behind, killed"),
-            )),
-            None => Ok(judged(
-                self.request,
-                std::mem::take(&mut self.roles),
-                seconds,
-            )),
-        };
-        self.processes.iter().for_each(Process::let_go);
-        result
+        let listening = self.parts.iter().zip(&self.roles);
+        let listening = listening.filter(|(part, _)| part.name.role == called);
+        let addresses: Vec<String> = listening
+            .filter_map(|(_, role)| role.address().map(str::to_owned))
+            .collect();
+        let all = self.roles.iter_mut().zip(&self.processes);
+        for ((role, process), part) in all.zip(&self.parts) {
+            role.start();
+            let peers = match part.name.role {
+                RoleName::Worker => addresses.clone(),
+                RoleName::Server | RoleName::Probe => Vec::new(),
+            };
+            process.send(line(&Command::Start { peers }));
+        }
     }
 
-    /// One line: which rank, what it did, and the end of what it wrote to stderr.
-    fn reason(&self, fault: &Fault) -> String {
-        let mut reason = format!("rank {} {}", fault.rank, fault.text);
+    fn conclude(mut self) -> Result<Ended, Interrupted> {
+        let seconds = self.launched.elapsed().as_secs_f64();
+        let left = self.leftovers;
+        let failed = |reason| Err((Outcome::Failed, reason));
+        let roles = match self.ending.take() {
+            Some(Ending::Interrupted) => Err(Interrupted),
+            Some(Ending::TimedOut { culprit, text }) => {
+                Ok(Err((Outcome::TimedOut, self.reason(culprit, text))))
+            }
+            Some(Ending::Fault) => {
+                let names: Vec<Name> = self.parts.iter().map(|part| part.name).collect();
+                let diagnosis = diagnose(&names, &self.troubles, self.step());
+                Ok(failed(self.reason(diagnosis.culprit, diagnosis.text)))
+            }
+            None if left > 0 => Ok(failed(format!("left {left} process(es) behind, killed"))),
+            None => Ok(Ok(std::mem::take(&mut self.roles))),
+        };
+        self.processes.iter().for_each(Process::let_go);
+        roles.map(|roles| Ended { seconds, roles })
+    }
+
+    /// How far processes are that work together, as far as they have told.
+    fn step(&self) -> Option<u64> {
+        let told = self.roles.iter().map(Role::steps);
+        let waited = self
+            .troubles
+            .iter()
+            .filter_map(|(_, trouble)| match trouble {
+                Trouble::Lost(waiting) => Some(waiting.step),
+                _ => None,
+            });
+        let step = told.chain(waited).max().filter(|step| *step > 0);
+        step.filter(|_| self.works_together())
+    }
+
+    fn works_together(&self) -> bool {
+        self.parts.len() > 1 && asked::linked(self.request.settings)
+    }
+
+    /// One line: what went wrong, and the end of what the culprit wrote to stderr.
+    fn reason(&self, culprit: usize, mut reason: String) -> String {
         let given_up = self.roles.iter().position(|role| !role.has_exited());
-        if let Some(rank) = given_up {
-            reason += &format!("; rank {rank} could not be killed");
+        if let Some(index) = given_up {
+            reason += &format!("; {} could not be killed", self.parts[index].name);
         }
-        match self
-            .processes
-            .get(fault.rank)
-            .map(Process::stderr_tail)
-            .as_deref()
-        {
+        let process = self.processes.get(culprit);
+        match process.map(Process::stderr_tail).as_deref() {
             None | Some("") => reason,
             Some(tail) => format!("{reason}; stderr: {tail}"),
         }
     }
 }
 
-/// The result of a repeat whose workers all succeeded, if what they say holds together.
-fn judged(request: &RepeatRequest<'_>, roles: Vec<Role>, seconds: f64) -> RepeatResult {
-    let workers: Option<Vec<WorkerResult>> = roles.into_iter().map(Role::into_result).collect();
+/// The result of a repeat whose processes all succeeded, if what they say holds together.
+fn judged(request: &RepeatRequest<'_>, mut roles: Vec<Role>, seconds: f64) -> RepeatResult {
+    let servers = roles.split_off(request.slots.workers.len());
+    let workers: Option<Vec<_>> = roles.into_iter().map(Role::into_worker).collect();
+    let servers: Option<Vec<_>> = servers.into_iter().map(Role::into_server).collect();
     let workers = workers.expect("without a fault every worker has finished");
-    let verdict = evidence::check(request.settings, request.slots, &workers);
+    let servers = servers.expect("without a fault every server has finished");
+    let verdict = evidence::check(request.settings, request.slots, &workers, &servers);
+    let measure = || measured::measure(request.settings, &workers, &servers, seconds);
     RepeatResult {
         outcome: verdict
             .as_ref()
             .map_or(Outcome::WrongResult, |()| Outcome::Completed),
-        measured: verdict
-            .is_ok()
-            .then(|| measured::measure(request.settings, &workers, seconds)),
+        measured: verdict.is_ok().then(measure),
         reason: verdict.err().unwrap_or_default(),
         seconds,
         workers,
+        servers,
     }
 }
 

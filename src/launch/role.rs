@@ -1,26 +1,36 @@
-//! What one worker has said so far. In: its events, the end of its stdout, its exit status. Out:
+//! What one process has said so far. In: its events, the end of its stdout, its exit status. Out:
 //! whether it may say that now, whether it is over, and what went wrong. Pure; knows no process.
 
-use super::WorkerResult;
-use crate::protocol::{Event, ReplicaReport, StepWindow, VERSION, WorkerReport};
+mod told;
+
+use super::cast::Part;
+use super::diagnosis::Trouble;
+use super::{ServerResult, WorkerResult};
+use crate::protocol::{Ceiling, Event, ServerReport, VERSION, Waiting, WorkerReport};
 use crate::spec::settings::Settings;
+use crate::terms::RoleName;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Instant;
+use told::Told;
 
-/// The harness's picture of one worker.
+/// No address is longer.
+const ADDRESS_BYTES: usize = 200;
+/// No wait is longer, whatever a process says of it, in seconds.
+const LONGEST_SILENCE: f64 = 1e6;
+
+/// The harness's picture of one process.
 #[derive(Debug)]
 pub struct Role {
-    replicas_asked: usize,
-    /// No honest worker sends more windows, and no other may fill the harness's memory.
-    windows_at_most: usize,
-    pub ready: bool,
+    name: RoleName,
+    /// Whether it has to tell where others can call it.
+    listens: bool,
+    linked: bool,
+    ready: bool,
+    address: Option<String>,
     started: Option<Instant>,
-    /// Steps that it has told of, warm-up included.
-    steps: u64,
-    windows: Vec<StepWindow>,
-    replicas: Vec<ReplicaReport>,
-    finished: Option<(WorkerReport, Instant)>,
+    told: Told,
+    last: Option<(LastWord, Instant)>,
     closed: bool,
     /// How its process has ended, or why nobody can tell.
     exit: Option<Result<ExitStatus, String>>,
@@ -28,22 +38,38 @@ pub struct Role {
     ending_since: Option<Instant>,
 }
 
+/// The event of a process that did its work.
+#[derive(Debug)]
+enum LastWord {
+    Finished(WorkerReport),
+    Served(ServerReport),
+}
+
 impl Role {
-    /// A worker with so many replicas that has said nothing yet.
-    pub fn new(settings: &Settings, replicas: usize) -> Self {
+    /// A process that has said nothing yet.
+    pub fn new(settings: &Settings, part: &Part) -> Self {
         Self {
-            replicas_asked: replicas,
-            windows_at_most: replicas.saturating_mul(settings.steps as usize),
+            name: part.name.role,
+            listens: part.listens,
+            linked: !part.peers.is_empty(),
             ready: false,
+            address: None,
             started: None,
-            steps: 0,
-            windows: Vec::new(),
-            replicas: Vec::new(),
-            finished: None,
+            told: Told::nothing(settings, part),
+            last: None,
             closed: false,
             exit: None,
             ending_since: None,
         }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Where others can call it.
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
     }
 
     pub fn is_started(&self) -> bool {
@@ -59,38 +85,68 @@ impl Role {
     ///
     /// # Errors
     /// What is wrong with it: the repeat has failed.
-    pub fn take(&mut self, event: Event) -> Result<(), String> {
-        if self.finished.is_some() {
-            return Err("went on after its finished event".to_owned());
-        }
+    pub fn take(&mut self, event: Event) -> Result<(), Trouble> {
         match event {
-            Event::Failed { reason, .. } => return Err(format!("failed: {}", one_line(&reason))),
-            Event::Ready { protocol, .. } if self.ready || protocol != VERSION => {
-                return Err(wrong_ready(self.ready, protocol));
+            _ if self.last.is_some() => Err(Trouble::Broke(
+                "went on after its finished event".to_owned(),
+            )),
+            Event::Failed { reason, waiting } => Err(self.failed(&reason, waiting)),
+            Event::Ready {
+                protocol, address, ..
+            } => self.get_ready(protocol, address).map_err(Trouble::Broke),
+            _ if self.started.is_none() => {
+                Err(Trouble::Broke("sent events before it was started".into()))
             }
-            Event::Ready { .. } => self.ready = true,
-            _ if self.started.is_none() => return Err("sent events before it was started".into()),
-            Event::Progress { steps } => self.steps = steps,
-            Event::Step(StepWindow { replica, .. })
-            | Event::Replica(ReplicaReport { replica, .. })
-                if replica >= self.replicas_asked =>
-            {
-                return Err(format!("told of replica {replica}, which it does not have"));
+            Event::Finished(report) if self.name != RoleName::Server => {
+                self.end(LastWord::Finished(report));
+                Ok(())
             }
-            Event::Step(window) => self.windows.push(window),
-            Event::Replica(report) => self.replicas.push(report),
-            Event::Link(_) | Event::Ceiling(_) | Event::Served(_) => {}
-            Event::Finished(report) => self.finish(report),
+            Event::Served(report) if self.name == RoleName::Server => {
+                self.end(LastWord::Served(report));
+                Ok(())
+            }
+            other => self.told.take(other).map_err(Trouble::Broke),
         }
-        if self.windows.len() > self.windows_at_most || self.replicas.len() > self.replicas_asked {
-            return Err("sent more steps or replicas than it was asked for".to_owned());
+    }
+
+    fn failed(&self, reason: &str, waiting: Option<Waiting>) -> Trouble {
+        match waiting {
+            Some(waiting) if self.linked => Trouble::Lost(Waiting {
+                silent_seconds: waiting
+                    .silent_seconds
+                    .map(|seconds| seconds.clamp(0.0, LONGEST_SILENCE)),
+                ..waiting
+            }),
+            _ => Trouble::Failed(one_line(reason)),
         }
+    }
+
+    fn get_ready(&mut self, protocol: u32, address: Option<String>) -> Result<(), String> {
+        if self.ready {
+            return Err("was ready twice".to_owned());
+        }
+        if protocol != VERSION {
+            return Err(format!(
+                "speaks version {protocol} of the protocol and this harness version {VERSION}: \
+                 build both from the same sources"
+            ));
+        }
+        match address.as_ref().map(String::len) {
+            None | Some(0) if self.listens => {
+                return Err("was ready without an address that others can call".to_owned());
+            }
+            Some(bytes) if bytes > ADDRESS_BYTES => {
+                return Err(format!("told an address of {bytes} bytes"));
+            }
+            _ => self.address = address.filter(|_| self.listens),
+        }
+        self.ready = true;
         Ok(())
     }
 
-    fn finish(&mut self, report: WorkerReport) {
+    fn end(&mut self, word: LastWord) {
         let now = Instant::now();
-        self.finished = Some((report, now));
+        self.last = Some((word, now));
         self.ending_since = Some(now);
     }
 
@@ -115,6 +171,11 @@ impl Role {
         self.closed && self.exit.is_some()
     }
 
+    /// True when it has said its last word, or can say none.
+    pub fn has_spoken(&self) -> bool {
+        self.last.is_some() || self.is_over()
+    }
+
     /// Since when it should be gone and is not.
     pub fn ending_since(&self) -> Option<Instant> {
         self.ending_since.filter(|_| !self.is_over())
@@ -122,7 +183,7 @@ impl Role {
 
     /// What it does instead of being gone.
     pub fn lingers(&self) -> &'static str {
-        match (&self.exit, &self.finished) {
+        match (&self.exit, &self.last) {
             (Some(_), _) => "left a process outside its group that holds its output open",
             (None, Some(_)) => "finished and did not exit",
             (None, None) => "closed its output and did not exit",
@@ -131,62 +192,78 @@ impl Role {
 
     /// How far it has come, for the reason of a timeout.
     pub fn stage(&self) -> String {
-        match (self.ready, self.started, &self.finished) {
+        match (self.ready, self.started, &self.last) {
+            _ if self.is_over() => "had ended".to_owned(),
             (_, _, Some(_)) => "had finished but not exited".to_owned(),
             (false, ..) => "was not ready".to_owned(),
             (true, None, _) => "was ready and waited for others".to_owned(),
-            (true, Some(_), _) => format!("had told of {} steps", self.steps),
+            (true, Some(_), _) if self.name != RoleName::Worker => "was at work".to_owned(),
+            (true, Some(_), _) => format!("had told of {} steps", self.told.steps),
         }
     }
 
     /// Steps that it has told of, warm-up included.
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.told.steps
     }
 
     /// Asked of one that is over.
     ///
     /// # Errors
     /// Why it has not succeeded: success is a finished event and exit status 0.
-    pub fn verdict(&self) -> Result<(), String> {
+    pub fn verdict(&self) -> Result<(), Trouble> {
         let exit = match self.exit.as_ref().expect("only who is over is judged") {
             Ok(status) => status,
-            Err(error) => return Err(format!("ended, and its exit status was lost: {error}")),
+            Err(error) => {
+                let text = format!("ended, and its exit status was lost: {error}");
+                return Err(Trouble::Broke(text));
+            }
         };
-        let before = match (self.ready, &self.finished) {
+        let when = match (self.ready, &self.last) {
             (_, Some(_)) if exit.success() => return Ok(()),
             (_, Some(_)) => "after its finished event",
             (true, None) => "without a finished event",
             (false, None) => "before it was ready",
         };
-        let hint = if exit.signal() == Some(9) {
-            " (out of memory?)"
-        } else {
-            ""
+        let hint = match exit.signal() {
+            Some(9) => "(out of memory?) ",
+            _ => "",
         };
-        Err(format!("ended with {exit}{hint} {before}"))
-    }
-
-    /// What it has told, once it has finished.
-    pub fn into_result(self) -> Option<WorkerResult> {
-        let (started, (report, finished)) = (self.started?, self.finished?);
-        Some(WorkerResult {
-            windows: self.windows,
-            replicas: self.replicas,
-            report,
-            wall_seconds: (finished - started).as_secs_f64(),
+        Err(Trouble::Ended {
+            how: format!("ended with {exit}"),
+            when: format!("{hint}{when}"),
         })
     }
-}
 
-fn wrong_ready(ready: bool, protocol: u32) -> String {
-    if ready {
-        return "was ready twice".to_owned();
+    /// What a worker has told, once it has finished.
+    pub fn into_worker(self) -> Option<WorkerResult> {
+        let (LastWord::Finished(report), finished) = self.last? else {
+            return None;
+        };
+        Some(WorkerResult {
+            windows: self.told.windows,
+            replicas: self.told.replicas,
+            links: self.told.links,
+            report,
+            wall_seconds: (finished - self.started?).as_secs_f64(),
+        })
     }
-    format!(
-        "speaks version {protocol} of the protocol and this harness version {VERSION}: \
-         build both from the same sources"
-    )
+
+    /// What a server has told, once it has finished.
+    pub fn into_server(self) -> Option<ServerResult> {
+        let (LastWord::Served(report), finished) = self.last? else {
+            return None;
+        };
+        Some(ServerResult {
+            report,
+            wall_seconds: (finished - self.started?).as_secs_f64(),
+        })
+    }
+
+    /// What a probe has told.
+    pub fn into_ceilings(self) -> Vec<Ceiling> {
+        self.told.ceilings
+    }
 }
 
 /// `text` on one line and without control characters.
@@ -197,133 +274,4 @@ fn one_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::launch::fixture::settings;
-
-    fn ready() -> Event {
-        Event::Ready {
-            protocol: VERSION,
-            program: "test".into(),
-            address: None,
-        }
-    }
-
-    fn started() -> Role {
-        let mut role = Role::new(
-            &Settings {
-                steps: 1,
-                ..settings()
-            },
-            1,
-        );
-        role.take(ready()).unwrap();
-        role.start();
-        role
-    }
-
-    #[test]
-    fn success_is_a_finished_event_and_status_zero() {
-        let mut role = started();
-        role.take(Event::Finished(WorkerReport::default())).unwrap();
-        assert!(role.ending_since().is_some() && !role.is_over());
-        role.exit(Ok(ExitStatus::from_raw(0)));
-        assert_eq!(
-            role.lingers(),
-            "left a process outside its group that holds its output open"
-        );
-        role.close();
-        assert!(role.is_over() && role.ending_since().is_none());
-        assert_eq!(role.verdict(), Ok(()));
-        assert!(role.into_result().is_some());
-    }
-
-    #[test]
-    fn every_other_end_has_a_reason() {
-        let mut role = started();
-        role.exit(Ok(ExitStatus::from_raw(0)));
-        assert_eq!(
-            role.verdict().unwrap_err(),
-            "ended with exit status: 0 without a finished event"
-        );
-        role.exit(Ok(ExitStatus::from_raw(9)));
-        assert_eq!(
-            role.verdict().unwrap_err(),
-            "ended with signal: 9 (SIGKILL) (out of memory?) without a finished event"
-        );
-        role.take(Event::Finished(WorkerReport::default())).unwrap();
-        role.exit(Ok(ExitStatus::from_raw(1 << 8)));
-        assert_eq!(
-            role.verdict().unwrap_err(),
-            "ended with exit status: 1 after its finished event"
-        );
-        let mut early = Role::new(&settings(), 1);
-        early.exit(Ok(ExitStatus::from_raw(3 << 8)));
-        assert_eq!(
-            early.verdict().unwrap_err(),
-            "ended with exit status: 3 before it was ready"
-        );
-        let mut lost = started();
-        lost.take(Event::Finished(WorkerReport::default())).unwrap();
-        lost.exit(Err("no child processes".to_owned()));
-        assert_eq!(
-            lost.verdict().unwrap_err(),
-            "ended, and its exit status was lost: no child processes"
-        );
-    }
-
-    #[test]
-    fn events_out_of_turn_are_refused() {
-        let mut role = Role::new(&settings(), 1);
-        let early = role.take(Event::Step(StepWindow::default())).unwrap_err();
-        assert_eq!(early, "sent events before it was started");
-        let other = Event::Ready {
-            protocol: 99,
-            program: String::new(),
-            address: None,
-        };
-        assert!(
-            role.take(other)
-                .unwrap_err()
-                .starts_with("speaks version 99 of the protocol")
-        );
-        role.take(ready()).unwrap();
-        assert_eq!(role.take(ready()).unwrap_err(), "was ready twice");
-        let mut role = started();
-        role.take(Event::Step(StepWindow::default())).unwrap();
-        let surplus = role.take(Event::Step(StepWindow::default())).unwrap_err();
-        assert_eq!(surplus, "sent more steps or replicas than it was asked for");
-    }
-
-    #[test]
-    fn replicas_that_do_not_exist_are_refused() {
-        let window = StepWindow {
-            replica: 1,
-            ..StepWindow::default()
-        };
-        let report = ReplicaReport {
-            replica: usize::MAX,
-            ..ReplicaReport::default()
-        };
-        assert_eq!(
-            started().take(Event::Step(window)).unwrap_err(),
-            "told of replica 1, which it does not have"
-        );
-        assert_eq!(
-            started().take(Event::Replica(report)).unwrap_err(),
-            format!("told of replica {}, which it does not have", usize::MAX)
-        );
-    }
-
-    #[test]
-    fn a_reason_of_a_worker_becomes_one_line() {
-        let failed = Event::Failed {
-            reason: "no\n\n  \x1b[1mmemory\n".into(),
-            waiting: None,
-        };
-        assert_eq!(
-            started().take(failed).unwrap_err(),
-            "failed: no | [1mmemory"
-        );
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Which device each replica gets. In: the settings of a cell and a machine. Out: [`Slots`], or in
+//! Which device each replica and each server gets. In: the settings of a cell and a machine. Out: [`Slots`], or in
 //! plain words why the machine cannot run the cell. Starts nothing; looks at no file but whether
 //! those of a data set are there.
 
@@ -14,19 +14,23 @@ use std::path::{Path, PathBuf};
 pub struct Slots {
     /// By rank: one device per replica.
     pub workers: Vec<Vec<DeviceJob>>,
+    /// By rank, each with all its cores.
+    pub servers: Vec<DeviceJob>,
     /// What `auto` came to.
     pub device_kind: DeviceKind,
     /// Over all workers.
     pub replicas: usize,
     /// Logical CPUs of each replica: `0,1|2,3`.
     pub cores: String,
+    /// Those of each server, in the same way.
+    pub server_cores: String,
     /// Runnable threads of the cell, input threads included, for each core of the machine.
     pub threads_per_core: f64,
-    /// True where replicas have to share cores.
+    /// True where replicas and servers have to share cores.
     pub oversubscribed: bool,
 }
 
-/// Gives every replica of a cell its device.
+/// Gives every replica and every server of a cell its device.
 ///
 /// # Errors
 /// What the cell needs and the machine has not: the reason of a skipped cell.
@@ -43,6 +47,14 @@ pub fn world_size(settings: &Settings) -> usize {
     match settings.topology {
         Topology::Single | Topology::Replicated => 1,
         Topology::Independent | Topology::AllReduce | Topology::ParameterServer => settings.workers,
+    }
+}
+
+/// How many servers a cell has.
+fn servers(settings: &Settings) -> usize {
+    match settings.topology {
+        Topology::ParameterServer => settings.servers,
+        _ => 0,
     }
 }
 
@@ -66,26 +78,35 @@ fn no_gpu(machine: &Machine) -> String {
 fn assign_cores(settings: &Settings, machine: &Machine) -> Result<Slots, String> {
     let workers = world_size(settings);
     let replicas = workers * settings.devices_per_worker;
-    let needed = replicas * settings.device_threads;
-    let oversubscribed = needed > machine.cores.len();
+    let oversubscribed = needed_cores(settings, replicas) > machine.cores.len();
     if oversubscribed && !settings.oversubscribe {
         return Err(too_few_cores(settings, replicas, machine));
     }
     // Whole cores first, each by its first logical CPU; then again from the start.
     let mut cpus = machine.cores.iter().map(|core| core[0]).cycle();
-    let mut device = || cpus.by_ref().take(settings.device_threads).collect();
-    let sets: Vec<Vec<usize>> = (0..replicas).map(|_| device()).collect();
+    let mut take = |count, threads| -> Vec<Vec<usize>> {
+        let mut set = || cpus.by_ref().take(threads).collect();
+        (0..count).map(|_| set()).collect()
+    };
+    let sets = take(replicas, settings.device_threads);
+    let server_sets = take(servers(settings), settings.server_threads);
     Ok(Slots {
         device_kind: DeviceKind::Cpu,
         replicas,
         cores: cores_text(&sets),
+        server_cores: cores_text(&server_sets),
         threads_per_core: runnable_threads(settings, workers) as f64 / machine.cores.len() as f64,
         oversubscribed,
         workers: sets
             .chunks(settings.devices_per_worker)
             .map(devices)
             .collect(),
+        servers: devices(&server_sets),
     })
+}
+
+fn needed_cores(settings: &Settings, replicas: usize) -> usize {
+    replicas * settings.device_threads + servers(settings) * settings.server_threads
 }
 
 fn devices(sets: &[Vec<usize>]) -> Vec<DeviceJob> {
@@ -107,19 +128,28 @@ fn cores_text(sets: &[Vec<usize>]) -> String {
 }
 
 fn too_few_cores(settings: &Settings, replicas: usize, machine: &Machine) -> String {
-    let threads = settings.device_threads;
+    let each = |count: usize, noun: &str, threads: usize| {
+        let (count, threads) = (
+            counted(count as u64, noun),
+            counted(threads as u64, "thread"),
+        );
+        format!("{count} of {threads}")
+    };
+    let mut what = each(replicas, "CPU device", settings.device_threads);
+    if servers(settings) > 0 {
+        what += " and ";
+        what += &each(servers(settings), "server", settings.server_threads);
+    }
     format!(
-        "needs {} for {} of {}; this machine has {}: \
+        "needs {} for {what}; this machine has {}: \
          set devices.oversubscribe = true to run it anyway, marked",
-        counted((replicas * threads) as u64, "core"),
-        counted(replicas as u64, "CPU device"),
-        counted(threads as u64, "thread"),
+        counted(needed_cores(settings, replicas) as u64, "core"),
         machine.cores_text(),
     )
 }
 
-/// Threads that can run at the same time: those of the replicas, and those that decode and distort
-/// on the host ahead of the step.
+/// Threads that can run at the same time: those of replicas and servers, and those that decode and
+/// distort on the host ahead of the step.
 fn runnable_threads(settings: &Settings, workers: usize) -> usize {
     let replicas = workers * settings.devices_per_worker;
     let distorted = matches!(
@@ -131,7 +161,7 @@ fn runnable_threads(settings: &Settings, workers: usize) -> usize {
         Pipelines::PerReplica => replicas,
         Pipelines::Shared => workers,
     };
-    replicas * settings.device_threads + pipelines * settings.input_threads
+    needed_cores(settings, replicas) + pipelines * settings.input_threads
 }
 
 /// The five training files of the CIFAR-10 binary distribution.

@@ -3,8 +3,8 @@
 
 use super::cell::replicas;
 use crate::spec::Flavour;
-use crate::spec::settings::{Choice, SettingId, Value, one_of};
-use crate::terms::{DevicePipeline, ModelName, Topology};
+use crate::spec::settings::{Choice, SettingId, Value, one_of, tensors};
+use crate::terms::{DevicePipeline, ModelName, Shards, Topology};
 
 /// Why a cell contradicts itself.
 #[derive(Debug, PartialEq)]
@@ -41,7 +41,10 @@ impl Facts<'_> {
     /// The first contradiction among the cell's values.
     pub(super) fn contradiction(&self) -> Option<Contradiction> {
         self.source()
+            .or_else(|| self.exchange())
             .or_else(|| self.cluster())
+            .or_else(|| self.shards())
+            .or_else(|| self.stop())
             .or_else(|| self.batch())
     }
 
@@ -55,6 +58,17 @@ impl Facts<'_> {
             id: SettingId::SOURCE,
             title: format!("the model `{model}` cannot train on `{source}`"),
             help: format!("input.source may be {}", one_of(sources)),
+        })
+    }
+
+    /// Who exchanges parameters or gradients must have some.
+    fn exchange(&self) -> Option<Contradiction> {
+        let topology = self.choice.topology;
+        let exchanges = matches!(topology, Topology::ParameterServer | Topology::AllReduce);
+        (exchanges && self.choice.model == ModelName::None).then(|| Contradiction {
+            id: SettingId::TOPOLOGY,
+            title: format!("with the model `none` a `{topology}` cluster has nothing to exchange"),
+            help: "for null models in several processes: cluster.topology = \"independent\"".into(),
         })
     }
 
@@ -87,6 +101,37 @@ impl Facts<'_> {
         }
     }
 
+    /// Where whole tensors are dealt out, each server needs one.
+    fn shards(&self) -> Option<Contradiction> {
+        let whole = self.word(SettingId::SHARDS).unwrap_or(Shards::Split) != Shards::Split;
+        let widths = match &self.values[SettingId::LAYERS.index()] {
+            Some(Value::Integers(widths)) => &widths[..],
+            _ => &[],
+        };
+        let tensors = tensors(self.choice.model, widths)?.len() as u64;
+        let servers = self.number(SettingId::SERVERS);
+        (whole && servers > tensors).then(|| Contradiction {
+            id: SettingId::SERVERS,
+            title: format!(
+                "server {tensors} would hold nothing: the model `{}` has {tensors} tensors",
+                self.choice.model
+            ),
+            help: "to cut tensors into pieces: cluster.shards = \"split\"".into(),
+        })
+    }
+
+    fn stop(&self) -> Option<Contradiction> {
+        let (id, warmup) = (SettingId::STOP, self.number(SettingId::WARMUP));
+        let stop_at = self.values[id.index()].as_ref()?.integer()?;
+        (stop_at <= warmup).then(|| Contradiction {
+            id,
+            title: format!(
+                "a stop at global step {stop_at} comes before the end of {warmup} warm-up steps"
+            ),
+            help: "measure.stop_at_global_step is more than measure.warmup_steps".into(),
+        })
+    }
+
     fn batch(&self) -> Option<Contradiction> {
         let id = SettingId::GLOBAL_BATCH;
         let (global, replicas) = (self.number(id), replicas(self.values));
@@ -110,10 +155,6 @@ impl Facts<'_> {
     }
 
     fn missing(&self, flavours: &[Flavour]) -> Option<String> {
-        let topology = self.choice.topology;
-        if matches!(topology, Topology::ParameterServer | Topology::AllReduce) {
-            return Some(format!("the topology {topology}"));
-        }
         if self.choice.model == ModelName::SatSeq2seq {
             return Some("the model sat-seq2seq".into());
         }
@@ -130,12 +171,7 @@ impl Facts<'_> {
             Some(Value::Integer(number)) => id != SettingId::BUILDS || *number > 1,
             _ => false,
         };
-        let later = [
-            SettingId::AA,
-            SettingId::BUILDS,
-            SettingId::STOP,
-            SettingId::CHECKPOINT,
-        ];
+        let later = [SettingId::AA, SettingId::BUILDS];
         let id = later.into_iter().find(|id| on(*id))?;
         Some(id.key().into())
     }

@@ -3,10 +3,12 @@
 
 mod list;
 mod rules;
+mod tensors;
 mod typed;
 
 pub use list::SETTINGS;
 pub use rules::{Choice, Rule, resolve};
+pub use tensors::{parameter_bytes, tensors};
 
 use crate::terms::*;
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,7 @@ impl SettingId {
     pub const LOCAL_BATCH: Self = Self::known("model.local_batch");
     pub const GLOBAL_BATCH: Self = Self::known("model.global_batch");
 
+    pub const LAYERS: Self = Self::known("model.layers");
     pub const SOURCE: Self = Self::known("input.source");
     pub const PLACEMENT: Self = Self::known("input.placement");
     pub const DEVICE_PIPELINE: Self = Self::known("input.device_pipeline");
@@ -84,13 +87,14 @@ impl SettingId {
     pub const SERVERS: Self = Self::known("cluster.servers");
     pub const UPDATE: Self = Self::known("cluster.update");
     pub const BACKUP_WORKERS: Self = Self::known("cluster.backup_workers");
+    pub const SHARDS: Self = Self::known("cluster.shards");
     pub const FLAVOUR: Self = Self::known("build.flavour");
+    pub const WARMUP: Self = Self::known("measure.warmup_steps");
     pub const REPEATS: Self = Self::known("measure.repeats");
     pub const SEED: Self = Self::known("measure.seed");
     pub const AA: Self = Self::known("measure.aa");
     pub const BUILDS: Self = Self::known("measure.builds");
     pub const STOP: Self = Self::known("measure.stop_at_global_step");
-    pub const CHECKPOINT: Self = Self::known("measure.checkpoint_every");
 
     /// The setting with this key; does not compile where there is none.
     const fn known(key: &str) -> Self {

@@ -151,6 +151,7 @@ impl StepLoop {
                 .step(&mut clock, &mut unmeasured)
                 .with_context(|| format!("in warm-up step {step}"))?;
             if done == Done::Nothing {
+                seen.total_steps = unmeasured.total_steps;
                 return Ok(false);
             }
             self.checkpoint(&mut clock)?;
@@ -165,8 +166,9 @@ impl StepLoop {
     }
 
     fn warms_up(&self, own_steps: u64) -> bool {
-        let steps = match self.pace.global {
-            true => self.exchange.global_step(),
+        // The global step is known from before the last step, which came after it.
+        let steps = match self.pace.global && own_steps > 0 {
+            true => self.exchange.global_step() + 1,
             false => own_steps,
         };
         steps < self.pace.warmup_steps

@@ -19,15 +19,15 @@ fn a_worker_that_hangs_is_timed_out() {
     let hangs = [
         (
             "note; sleep 1000",
-            "rank 0 was not ready after 1.00 s (measure.timeout)",
+            "worker 0 was not ready after 1.00 s (measure.timeout)",
         ),
         (
             "begin; progress; sleep 1000",
-            "rank 0 had told of 1 steps after 1.00 s (measure.timeout)",
+            "worker 0 had told of 1 steps after 1.00 s (measure.timeout)",
         ),
         (
             "trap '' TERM; begin; while :; do sleep 1; done",
-            "rank 0 had told of 0 steps after 1.00 s (measure.timeout)",
+            "worker 0 had told of 0 steps after 1.00 s (measure.timeout)",
         ),
     ];
     for (life, reason) in hangs {
@@ -38,9 +38,9 @@ fn a_worker_that_hangs_is_timed_out() {
 
 #[test]
 fn a_worker_that_never_reads_its_job_is_timed_out() {
-    let reason = "rank 0 was ready and waited for others after 1.00 s (measure.timeout)";
+    let reason = "worker 0 was ready and waited for others after 1.00 s (measure.timeout)";
     let life = "note; ready; [ \"$$\" = x ] || sleep 1000";
-    // Rank 1 is the one that is not ready.
+    // Worker 1 is the one that is not ready.
     let stage = Stage::new(&format!(
         "job; case $job in *'\"rank\":1'*) sleep 1000;; esac; {life}"
     ));
@@ -56,7 +56,7 @@ fn a_crash_tells_its_signal_and_the_end_of_stderr() {
     let (outcome, reason) = run(Stage::new(life));
     assert_eq!(outcome, Outcome::Failed);
     assert!(
-        reason.starts_with("rank 0 ended with signal: 11 (SIGSEGV)"),
+        reason.starts_with("worker 0 ended with signal: 11 (SIGSEGV)"),
         "{reason}"
     );
     assert!(
@@ -67,16 +67,16 @@ fn a_crash_tells_its_signal_and_the_end_of_stderr() {
 
 #[test]
 fn an_exit_status_is_told() {
-    let reason = "rank 0 ended with exit status: 3 without a finished event".to_owned();
+    let reason = "worker 0 ended with exit status: 3 without a finished event".to_owned();
     assert_eq!(run(Stage::new("begin; exit 3")), (Outcome::Failed, reason));
-    let reason = "rank 0 ended with exit status: 4 before it was ready".to_owned();
+    let reason = "worker 0 ended with exit status: 4 before it was ready".to_owned();
     assert_eq!(run(Stage::new("exit 4")), (Outcome::Failed, reason));
 }
 
 #[test]
 fn one_failed_rank_ends_all() {
     let life = "begin; case $job in *'\"rank\":1'*) exit 5;; esac; sleep 1000";
-    let reason = "rank 1 ended with exit status: 5 without a finished event".to_owned();
+    let reason = "worker 1 ended with exit status: 5 without a finished event".to_owned();
     assert_eq!(run(Stage::new(life).workers(2)), (Outcome::Failed, reason));
 }
 
@@ -88,7 +88,7 @@ fn a_program_that_cannot_run_is_a_failure() {
     let (outcome, reason) = run(stage);
     assert_eq!(outcome, Outcome::Failed);
     let start = format!(
-        "rank 0 could not be started from {}: No such file",
+        "worker 0 could not be started from {}: No such file",
         path.display()
     );
     assert!(reason.starts_with(&start), "{reason}");
@@ -105,14 +105,15 @@ fn a_process_left_behind_is_killed_and_told() {
 #[test]
 fn a_process_that_left_the_group_with_the_output_is_told() {
     let life = "begin; work; finished 0.00002; setsid sleep 12 & sleep 0.2";
-    let reason = "rank 0 left a process outside its group that holds its output open within 5.00 s";
+    let reason =
+        "worker 0 left a process outside its group that holds its output open within 5.00 s";
     let (outcome, said) = run(Stage::new(life));
     assert_eq!((outcome, said.as_str()), (Outcome::Failed, reason));
 }
 
 #[test]
 fn a_worker_that_closes_its_output_and_goes_on_is_killed() {
-    let reason = "rank 0 closed its output and did not exit within 5.00 s".to_owned();
+    let reason = "worker 0 closed its output and did not exit within 5.00 s".to_owned();
     assert_eq!(
         run(Stage::new("begin; exec >&-; sleep 1000")),
         (Outcome::Failed, reason)
@@ -121,7 +122,7 @@ fn a_worker_that_closes_its_output_and_goes_on_is_killed() {
 
 #[test]
 fn a_worker_that_finishes_and_stays_is_killed() {
-    let reason = "rank 0 finished and did not exit within 5.00 s".to_owned();
+    let reason = "worker 0 finished and did not exit within 5.00 s".to_owned();
     let life = "begin; work; finished 0.00002; sleep 1000";
     assert_eq!(run(Stage::new(life)), (Outcome::Failed, reason));
 }

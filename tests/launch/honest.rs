@@ -94,6 +94,6 @@ fn what_a_worker_writes_to_stderr_is_kept() {
     for _ in 0..2 {
         assert_eq!(stage.run().outcome, Outcome::Completed);
     }
-    let log = fs::read_to_string(stage.folder().join("logs/repeat.rank0.log")).unwrap();
+    let log = fs::read_to_string(stage.folder().join("logs/repeat.worker0.log")).unwrap();
     assert_eq!(log, "a note\na note\n");
 }

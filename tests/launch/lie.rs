@@ -18,7 +18,7 @@ fn run(life: &str) -> (Outcome, String) {
 #[test]
 fn examples_that_were_not_trained_on_are_a_wrong_result() {
     let life = "begin; step 0; step 1; replica 7; finished 0.00002";
-    let reason = "rank 0 replica 0 trained on 7 examples of 8".to_owned();
+    let reason = "worker 0 replica 0 trained on 7 examples of 8".to_owned();
     assert_eq!(run(life), (Outcome::WrongResult, reason));
 }
 
@@ -27,7 +27,7 @@ fn more_time_than_passed_is_a_wrong_result() {
     let (outcome, reason) = run("begin; work; finished 1000");
     assert_eq!(outcome, Outcome::WrongResult);
     assert!(
-        reason.starts_with("rank 0 claims 1000.000000 s for its steps, of which"),
+        reason.starts_with("worker 0 claims 1000.000000 s for its steps, of which"),
         "{reason}"
     );
 }
@@ -45,7 +45,7 @@ fn less_time_than_the_steps_took_is_a_wrong_result() {
 #[test]
 fn garbage_is_quoted() {
     let reason =
-        "rank 0 printed something that is not an event: Traceback (most recent call last):";
+        "worker 0 printed something that is not an event: Traceback (most recent call last):";
     let life = "begin; echo 'Traceback (most recent call last):'; sleep 1000";
     assert_eq!(run(life), (Outcome::Failed, reason.to_owned()));
 }
@@ -55,7 +55,7 @@ fn a_line_without_end_costs_neither_time_nor_memory() {
     let (outcome, reason) = run("begin; cat /dev/zero");
     assert_eq!(outcome, Outcome::Failed);
     assert!(
-        reason.starts_with("rank 0 printed something that is not an event: \\0\\0"),
+        reason.starts_with("worker 0 printed something that is not an event: \\0\\0"),
         "{reason}"
     );
     assert!(reason.len() < 400);
@@ -63,7 +63,7 @@ fn a_line_without_end_costs_neither_time_nor_memory() {
 
 #[test]
 fn more_steps_than_asked_are_refused_at_once() {
-    let reason = "rank 0 sent more steps or replicas than it was asked for".to_owned();
+    let reason = "worker 0 sent more steps or replicas than it was asked for".to_owned();
     assert_eq!(
         run("begin; while :; do step 0; done"),
         (Outcome::Failed, reason)
@@ -77,7 +77,7 @@ fn another_version_of_the_protocol_is_refused() {
     );
     assert_eq!(outcome, Outcome::Failed);
     assert!(
-        reason.starts_with("rank 0 speaks version 99 of the protocol"),
+        reason.starts_with("worker 0 speaks version 99 of the protocol"),
         "{reason}"
     );
 }
@@ -87,13 +87,16 @@ fn a_worker_that_says_why_it_failed_is_quoted() {
     let life = "begin; echo '{\"event\":\"failed\",\"reason\":\"no such file: x\"}'; exit 1";
     assert_eq!(
         run(life),
-        (Outcome::Failed, "rank 0 failed: no such file: x".to_owned())
+        (
+            Outcome::Failed,
+            "worker 0 failed: no such file: x".to_owned()
+        )
     );
 }
 
 #[test]
 fn finished_and_a_bad_exit_status_is_no_success() {
-    let reason = "rank 0 ended with exit status: 1 after its finished event".to_owned();
+    let reason = "worker 0 ended with exit status: 1 after its finished event".to_owned();
     assert_eq!(
         run("begin; work; finished 0.00002; exit 1"),
         (Outcome::Failed, reason)
@@ -102,6 +105,6 @@ fn finished_and_a_bad_exit_status_is_no_success() {
 
 #[test]
 fn a_good_exit_status_without_a_finished_event_is_no_success() {
-    let reason = "rank 0 ended with exit status: 0 without a finished event".to_owned();
+    let reason = "worker 0 ended with exit status: 0 without a finished event".to_owned();
     assert_eq!(run("begin; work; exit 0"), (Outcome::Failed, reason));
 }

@@ -67,7 +67,8 @@ impl Campaign<'_> {
         };
         let probe_log = log(&format!("run{}.block{}.probe", task.run, task.block));
         let limits = self.limits(task.block, &request(&probe_log), progress)?;
-        let steps = runs.settings.warmup_steps + runs.settings.steps;
+        let fixed = runs.settings.warmup_steps + runs.settings.steps;
+        let steps = runs.settings.stop_at_global_step.unwrap_or(fixed);
         progress.begin(task.block, &cell.label, steps);
         let before = Before::now(self.shared_machine, limits);
         let log = log(&format!("run{}.{}.{}", task.run, cell.id, task.repeat));

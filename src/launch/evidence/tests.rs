@@ -1,5 +1,6 @@
 use super::*;
 use crate::launch::fixture::{honest, pair};
+use crate::terms::Topology;
 
 /// The reason that one change of a report must get.
 type Lie<Report> = (&'static str, fn(&mut Report));
@@ -9,7 +10,7 @@ fn verdict(change: impl FnOnce(&mut WorkerResult)) -> String {
     let (settings, slots) = pair();
     let mut worker = honest();
     change(&mut worker);
-    check(&settings, &slots, &[worker])
+    check(&settings, &slots, &[worker], &[])
         .err()
         .unwrap_or_else(|| "fine".into())
 }
@@ -24,24 +25,26 @@ fn an_honest_worker_passes() {
 #[test]
 fn work_that_was_not_done_is_found() {
     let lies: [Lie<WorkerResult>; 7] = [
-        ("rank 0 claims 5 steps of 4", |w| w.report.steps = 5),
-        ("rank 0 replica 1 trained on 31 examples of 32", |w| {
+        ("worker 0 claims 5 steps of 4", |w| w.report.steps = 5),
+        ("worker 0 replica 1 trained on 31 examples of 32", |w| {
             w.replicas[1].examples = 31
         }),
-        ("rank 0 replica 0 did not report once", |w| {
+        ("worker 0 replica 0 did not report once", |w| {
             w.replicas[1].replica = 0
         }),
-        ("rank 0 replica 1 did not report once", |w| {
+        ("worker 0 replica 1 did not report once", |w| {
             w.replicas.truncate(1)
         }),
-        (r#"rank 0 replica 0 ran on cores "" instead of "0""#, |w| {
-            w.replicas[0].cores.clear()
-        }),
-        (r#"rank 0 replica 1 ran on cores "0" instead of "1""#, |w| {
-            w.replicas[1].cores = "0".to_owned()
-        }),
         (
-            r#"rank 0 replica 0 ran on cores "0-1" instead of "0""#,
+            r#"worker 0 replica 0 ran on cores "" instead of "0""#,
+            |w| w.replicas[0].cores.clear(),
+        ),
+        (
+            r#"worker 0 replica 1 ran on cores "0" instead of "1""#,
+            |w| w.replicas[1].cores = "0".to_owned(),
+        ),
+        (
+            r#"worker 0 replica 0 ran on cores "0-1" instead of "0""#,
             |w| w.replicas[0].cores += "-1",
         ),
     ];
@@ -53,22 +56,22 @@ fn work_that_was_not_done_is_found() {
 #[test]
 fn times_that_do_not_hold_together_are_found() {
     let lies: [Lie<WorkerResult>; 11] = [
-        ("rank 0 claims 0 s for its steps", |w| {
+        ("worker 0 claims 0 s for its steps", |w| {
             w.report.elapsed_seconds = 0.0
         }),
-        ("rank 0 claims NaN s for its steps", |w| {
+        ("worker 0 claims NaN s for its steps", |w| {
             w.report.elapsed_seconds = f64::NAN
         }),
         (
-            "rank 0 claims 10.000000 s for its steps, of which the harness saw 9.500000 s pass",
+            "worker 0 claims 10.000000 s for its steps, of which the harness saw 9.500000 s pass",
             |w| w.wall_seconds = 9.5,
         ),
         (
-            "rank 0 claims 1.000000 s for steps that took 10.000000 s",
+            "worker 0 claims 1.000000 s for steps that took 10.000000 s",
             |w| w.report.elapsed_seconds = 1.0,
         ),
         (
-            "rank 0 claims 10.000000 s for steps that took 0.000000 s",
+            "worker 0 claims 10.000000 s for steps that took 0.000000 s",
             |w| {
                 w.windows
                     .iter_mut()
@@ -76,23 +79,25 @@ fn times_that_do_not_hold_together_are_found() {
             },
         ),
         (
-            "rank 0 replica 0 fills 1 s of step 0 with 7 phases of 1.5 s",
+            "worker 0 replica 0 fills 1 s of step 0 with 11 phases of 1.5 s",
             |w| w.windows[0].phases[0] = 1.0,
         ),
-        ("rank 0 replica 0 claims impossible times for step 1", |w| {
-            w.windows[1].seconds = -1.0
-        }),
-        ("rank 0 replica 0 claims impossible times for step 1", |w| {
-            w.windows[1].phases[0] = f64::INFINITY
-        }),
-        ("rank 0 replica 1 sent times of 3 steps of 4", |w| {
+        (
+            "worker 0 replica 0 claims impossible times for step 1",
+            |w| w.windows[1].seconds = -1.0,
+        ),
+        (
+            "worker 0 replica 0 claims impossible times for step 1",
+            |w| w.windows[1].phases[0] = f64::INFINITY,
+        ),
+        ("worker 0 replica 1 sent times of 3 steps of 4", |w| {
             w.windows.truncate(7)
         }),
-        ("rank 0 replica 1 sent step 3 where step 2 was due", |w| {
+        ("worker 0 replica 1 sent step 3 where step 2 was due", |w| {
             _ = w.windows.remove(6)
         }),
         (
-            "rank 0 replica 0 claims 18446744073709551615 steps from step 3 on",
+            "worker 0 replica 0 claims 18446744073709551615 steps from step 3 on",
             |w| w.windows[3].steps = u64::MAX,
         ),
     ];
@@ -104,11 +109,13 @@ fn times_that_do_not_hold_together_are_found() {
 #[test]
 fn losses_must_be_finite_and_move() {
     let lies: [Lie<ReplicaReport>; 3] = [
-        ("rank 0 replica 0 reported no loss", |r| r.last_loss = None),
-        ("rank 0 replica 0 ended with loss NaN from 2", |r| {
+        ("worker 0 replica 0 reported no loss", |r| {
+            r.last_loss = None
+        }),
+        ("worker 0 replica 0 ended with loss NaN from 2", |r| {
             r.last_loss = Some(f64::NAN)
         }),
-        ("rank 0 replica 0 did not learn: its loss stayed 2", |r| {
+        ("worker 0 replica 0 did not learn: its loss stayed 2", |r| {
             r.last_loss = r.first_loss
         }),
     ];
@@ -132,10 +139,10 @@ fn a_null_model_proves_its_input_alone() {
         ) = (None, None, None);
         replica.examples = 64;
     }
-    assert_eq!(check(&settings, &slots, &[worker.clone()]), Ok(()));
+    assert_eq!(check(&settings, &slots, &[worker.clone()], &[]), Ok(()));
     worker.replicas[1].input_checksum = 0;
-    let reason = check(&settings, &slots, &[worker]).unwrap_err();
-    assert_eq!(reason, "rank 0 replica 1 read no labels");
+    let reason = check(&settings, &slots, &[worker], &[]).unwrap_err();
+    assert_eq!(reason, "worker 0 replica 1 read no labels");
 }
 
 #[test]
@@ -154,5 +161,5 @@ fn replicas_of_an_exchange_share_one_digest() {
     settings.topology = Topology::Independent;
     let mut worker = honest();
     differ(&mut worker);
-    assert_eq!(check(&settings, &slots, &[worker]), Ok(()));
+    assert_eq!(check(&settings, &slots, &[worker], &[]), Ok(()));
 }

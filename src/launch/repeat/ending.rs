@@ -2,10 +2,10 @@
 //! done about the processes that still run. Every wait of a repeat is bounded here.
 
 use super::super::Update;
+use super::super::diagnosis::{Trouble, whereabouts};
 use super::super::interrupt::Stage;
 use super::super::role::Role;
 use super::Repeat;
-use crate::terms::Outcome;
 use crate::units::Seconds;
 use rustix::process::Signal;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 const LINGER: Duration = Duration::from_secs(5);
 /// After the first Ctrl-C the running repeat may go on for so long.
 const FINISH_GRACE: Duration = Duration::from_secs(10);
+/// After the first fault the other processes may say so much longer what they were waiting for.
+const HEAR_GRACE: Duration = Duration::from_millis(500);
 /// Between SIGTERM and SIGKILL.
 const TERM_GRACE: Duration = Duration::from_millis(500);
 /// A process that survives SIGKILL for so long hangs in the kernel and is given up.
@@ -24,25 +26,24 @@ const SETTLE_INTERVAL: Duration = Duration::from_millis(1);
 /// A longer timeout is no bound that anybody lives to see, and may not fit the clock.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How the repeat is being ended before its workers end by themselves.
+/// How the repeat is being ended before its processes end by themselves.
 #[derive(Debug)]
 pub enum Ending {
-    Fault(Fault),
+    /// Something went wrong: the troubles of the repeat say what.
+    Fault,
+    TimedOut {
+        culprit: usize,
+        text: String,
+    },
     Interrupted,
-}
-
-/// What went wrong first.
-#[derive(Debug)]
-pub struct Fault {
-    pub outcome: Outcome,
-    pub rank: usize,
-    pub text: String,
 }
 
 /// What is done about processes that still run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
     Run,
+    /// Something went wrong; until then the others may say what they were waiting for.
+    Hear(Instant),
     /// SIGTERM was sent; SIGKILL follows then.
     Asked(Instant),
     /// SIGKILL was sent; nothing more is waited for then.
@@ -53,7 +54,7 @@ impl Repeat<'_> {
     /// When [`Repeat::overdue`] has to be called if nothing happens before.
     pub(super) fn deadline(&self) -> Instant {
         match self.pace {
-            Pace::Asked(until) | Pace::Killed(until) => until,
+            Pace::Hear(until) | Pace::Asked(until) | Pace::Killed(until) => until,
             Pace::Run => {
                 let lingering = self.roles.iter().filter_map(Role::ending_since);
                 let gone = lingering
@@ -78,34 +79,27 @@ impl Repeat<'_> {
         let now = Instant::now();
         match self.pace {
             Pace::Killed(_) => return true,
-            Pace::Asked(_) => self.kill(),
+            Pace::Asked(_) | Pace::Hear(_) => self.kill(),
             Pace::Run if self.finish_by.is_some_and(|by| by <= now) => {
                 self.ask(Ending::Interrupted)
             }
             Pace::Run if self.timeout() <= now => {
-                let fault = self.timed_out();
-                self.ask(Ending::Fault(fault));
+                let ending = self.timed_out();
+                self.ask(ending);
             }
             Pace::Run => self.lingering(now),
         }
         false
     }
 
-    fn timed_out(&self) -> Fault {
-        let rank = self
-            .roles
-            .iter()
-            .position(|role| !role.is_over())
-            .unwrap_or(0);
+    fn timed_out(&self) -> Ending {
+        let there = || (0..self.roles.len()).filter(|index| !self.roles[*index].is_over());
+        let stage = |index: usize| (self.parts[index].name, self.roles[index].stage());
         let limit = Seconds(self.request.settings.timeout.as_secs_f64());
-        let text = format!(
-            "{} after {limit} (measure.timeout)",
-            self.roles[rank].stage()
-        );
-        Fault {
-            outcome: Outcome::TimedOut,
-            rank,
-            text,
+        let stages: Vec<_> = there().map(stage).collect();
+        Ending::TimedOut {
+            culprit: there().next().unwrap_or(0),
+            text: format!("{} after {limit} (measure.timeout)", whereabouts(&stages)),
         }
     }
 
@@ -114,17 +108,15 @@ impl Repeat<'_> {
             role.ending_since()
                 .is_some_and(|since| Instant::from_std(since) + LINGER <= now)
         };
-        let Some(rank) = self.roles.iter().position(late) else {
+        let Some(index) = self.roles.iter().position(late) else {
             return;
         };
         let within = Seconds(LINGER.as_secs_f64());
-        self.fail(
-            rank,
-            format!("{} within {within}", self.roles[rank].lingers()),
-        );
-        if self.roles[rank].has_exited() {
-            self.processes[rank].stop_reading();
-            self.roles[rank].close();
+        let text = format!("{} within {within}", self.roles[index].lingers());
+        self.fail(index, Trouble::Broke(text));
+        if self.roles[index].has_exited() {
+            self.processes[index].stop_reading();
+            self.roles[index].close();
         }
     }
 
@@ -142,14 +134,26 @@ impl Repeat<'_> {
         }
     }
 
-    /// Ends the repeat at once. Only the first fault counts: others follow from it.
-    pub(super) fn fail(&mut self, rank: usize, text: String) {
-        if self.ending.is_none() {
-            self.ending = Some(Ending::Fault(Fault {
-                outcome: Outcome::Failed,
-                rank,
-                text,
-            }));
+    /// Ends the repeat. What happens to others after they were killed follows from that.
+    pub(super) fn fail(&mut self, index: usize, trouble: Trouble) {
+        if !matches!(self.pace, Pace::Run | Pace::Hear(_)) || self.is_in_trouble(index) {
+            return;
+        }
+        self.troubles.push((index, trouble));
+        self.ending.get_or_insert(Ending::Fault);
+        if self.pace == Pace::Run {
+            self.pace = Pace::Hear(Instant::now() + HEAR_GRACE);
+        }
+        self.hear();
+    }
+
+    /// Kills all once everybody has spoken who might know something of the fault.
+    pub(super) fn hear(&mut self) {
+        let Pace::Hear(_) = self.pace else { return };
+        let mut roles = self.roles.iter().enumerate();
+        let all_spoke = roles.all(|(index, role)| role.has_spoken() || self.is_in_trouble(index));
+        let started = self.roles.iter().any(Role::is_started);
+        if all_spoke || !started || !self.works_together() {
             self.kill();
         }
     }

@@ -183,6 +183,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("measure.steps", count(1, HUGE), |_| {
         Some(Value::Integer(100))
     })
+    .when(STEPS)
     .about("measured steps of a repeat")
     .noun("step"),
     setting("measure.repeats", count(1, 100_000), |_| {
@@ -206,8 +207,10 @@ pub const SETTINGS: &[Setting] = &[
         .role(Role::Campaign)
         .about("builds of each flavour"),
     setting("measure.stop_at_global_step", count(1, HUGE), |_| None)
-        .about("stop at this total of steps over all workers"),
+        .when(STOPS)
+        .about("stop at this total of steps over all workers, instead of measure.steps"),
     setting("measure.checkpoint_every", count(1, HUGE), |_| None)
+        .when(TRAINS)
         .about("steps between two checkpoints"),
 ];
 

@@ -16,6 +16,8 @@ pub struct Choice {
     pub update: Update,
     /// A global batch is declared: strong scaling.
     pub strong: bool,
+    /// A stop at a global step is declared, and counts instead of the number of steps.
+    pub stops: bool,
 }
 
 /// Which cells have a setting, and what to say to a file that sets it for others.
@@ -95,12 +97,17 @@ pub(super) const REDUCES: Rule = rule(
     |c| c.topology == Topology::AllReduce,
     "only `cluster.topology = \"all-reduce\"` has it",
 );
+pub(super) const STEPS: Rule = rule(|c| !c.stops, "`measure.stop_at_global_step` is set instead");
+pub(super) const STOPS: Rule = rule(
+    |c| c.counts_together(),
+    "workers of `independent` count no steps together, and the model `none` makes no updates",
+);
 
 impl Choice {
     /// The choices of a cell for which the file declares these values, one per setting.
     pub fn of(declared: &[Option<Value>]) -> Self {
         let model = word(declared, SettingId::MODEL, ModelName::Cifar10);
-        Self {
+        let choice = Self {
             model,
             source: word(declared, SettingId::SOURCE, model),
             placement: word(declared, SettingId::PLACEMENT, model),
@@ -108,7 +115,17 @@ impl Choice {
             topology: word(declared, SettingId::TOPOLOGY, model),
             update: word(declared, SettingId::UPDATE, model),
             strong: declared[SettingId::GLOBAL_BATCH.index()].is_some(),
+            stops: declared[SettingId::STOP.index()].is_some(),
+        };
+        Self {
+            stops: choice.stops && choice.counts_together(),
+            ..choice
         }
+    }
+
+    /// Whether all workers know how many updates they have made together.
+    fn counts_together(&self) -> bool {
+        self.topology != Topology::Independent && self.model != ModelName::None
     }
 
     /// Whether the input has images to distort.
