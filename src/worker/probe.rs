@@ -20,6 +20,7 @@
 mod apply;
 mod memory;
 mod pair;
+mod passes;
 mod ring;
 mod socket;
 

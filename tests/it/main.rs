@@ -3,6 +3,7 @@
 mod files;
 mod interrupts;
 mod misbehaviour;
+mod probe;
 mod program;
 mod readme;
 mod resume;

@@ -1,6 +1,7 @@
 //! The ceiling of an update: arrays as long as the parameters, read and written once by each thread of
 //! who updates them, with next to no arithmetic.
 
+use super::passes::AHEAD;
 use super::times;
 use crate::spec::settings::Settings;
 use crate::terms::OptimizerName;
@@ -9,9 +10,6 @@ use crate::worker::layer::simd::{self, Kernel, Vector};
 use crate::worker::optimizer::Config;
 use anyhow::Result;
 use std::sync::Mutex;
-
-/// Numbers from one that is used to those that are fetched meanwhile: a page.
-const AHEAD: usize = 4096 / size_of::<f32>();
 
 /// Arrays that are read and written: the weights, and what the rule keeps.
 fn written(settings: &Settings) -> usize {

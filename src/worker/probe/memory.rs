@@ -3,9 +3,9 @@
 
 use super::filled;
 use super::pair::alone;
+use super::passes::{Store, bring};
 use crate::worker::exchange::transport::Segment;
 use anyhow::Result;
-use std::hint::black_box;
 
 /// All tensors from one array to another.
 pub fn copy(lengths: &[usize], place: usize) -> Result<Vec<f64>> {
@@ -13,7 +13,7 @@ pub fn copy(lengths: &[usize], place: usize) -> Result<Vec<f64>> {
         let (from, mut into) = (filled(lengths), filled(lengths));
         Ok(move || {
             for (into, from) in into.iter_mut().zip(&from) {
-                black_box(into).copy_from_slice(black_box(from));
+                bring(from, into, Store::Streamed);
             }
             Ok(())
         })
@@ -50,7 +50,7 @@ fn write(tensors: &[Vec<f32>], segment: &Segment) {
     for tensor in tensors {
         // SAFETY: nobody else has this segment, which is as long as all tensors together.
         let part = unsafe { segment.memory().slice_mut(at..at + tensor.len()) };
-        black_box(part).copy_from_slice(black_box(tensor));
+        bring(tensor, part, Store::Streamed);
         at += tensor.len();
     }
 }
@@ -61,7 +61,7 @@ fn read(segment: &Segment, tensors: &mut [Vec<f32>]) {
         let until = at + tensor.len();
         // SAFETY: nobody else has this segment, which is as long as all tensors together.
         let part = unsafe { segment.memory().slice(at..until) };
-        black_box(tensor).copy_from_slice(black_box(part));
+        bring(part, tensor, Store::Streamed);
         at = until;
     }
 }

@@ -6,11 +6,10 @@
 
 use super::filled;
 use super::pair::{self, Side};
+use super::passes::{Store, bring_raw};
 use crate::worker::exchange::transport::Segment;
-use crate::worker::layer::simd::{self, Kernel, Vector};
 use anyhow::{Context, Result};
 use rustix::fd::AsFd;
-use std::ptr;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Numbers that go through the buffer at a time: 256 KiB.
@@ -81,12 +80,12 @@ impl Side for Rank {
         // Reduce-scatter: the other rank sums our first half, and we the second one.
         for (slab, (sent, summed)) in slabs(sent, summed).enumerate() {
             put(sent, &self.outgoing, slab);
-            take(&self.incoming, slab, summed, true);
+            take(&self.incoming, slab, summed, Store::Added);
         }
         // All-gather: sums go out, and those of the other rank come.
         for (slab, (taken, summed)) in slabs(sent, summed).enumerate() {
             put(summed, &self.outgoing, slab);
-            take(&self.incoming, slab, taken, false);
+            take(&self.incoming, slab, taken, Store::Streamed);
         }
         Ok(())
     }
@@ -106,49 +105,17 @@ fn put(numbers: &[f32], buffer: &Segment, slab: usize) {
     // another mapping and as raw numbers: it takes any.
     unsafe {
         let to = buffer.memory().start().add(slab % SLABS * SLAB);
-        ptr::copy_nonoverlapping(numbers.as_ptr(), to, numbers.len());
+        bring_raw(numbers.as_ptr(), to, numbers.len(), Store::Cached);
     }
 }
 
 /// Takes the slab before this one, which the other rank has written last, into an array.
-fn take(buffer: &Segment, slab: usize, numbers: &mut [f32], add: bool) {
+fn take(buffer: &Segment, slab: usize, numbers: &mut [f32], store: Store) {
     assert!(numbers.len() <= SLAB, "more than a slab");
     // SAFETY: the buffer has `SLABS` slabs. The other rank may write the numbers meanwhile, through
     // another mapping: all bits are numbers.
     unsafe {
         let from = buffer.memory().start().add((slab + 1) % SLABS * SLAB);
-        if add {
-            simd::run(Add { from, to: numbers });
-        } else {
-            ptr::copy_nonoverlapping(from, numbers.as_mut_ptr(), numbers.len());
-        }
-    }
-}
-
-/// Adds as many numbers as the array has, which can be read from `from` on.
-struct Add<'a> {
-    from: *const f32,
-    to: &'a mut [f32],
-}
-
-impl Kernel<f32> for Add<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector<Element = f32>>(self) {
-        let length = self.to.len();
-        for at in (0..length).step_by(V::LANES) {
-            let count = V::LANES.min(length - at);
-            // SAFETY: `at + count` is at most the length of the array, and so many numbers can be read.
-            unsafe {
-                let to = self.to.as_mut_ptr().add(at);
-                if count == V::LANES {
-                    V::load(to).add(V::load(self.from.add(at))).store(to);
-                } else {
-                    let sum = V::load_first(to, count).add(V::load_first(self.from.add(at), count));
-                    sum.store_first(to, count);
-                }
-            }
-        }
+        bring_raw(from, numbers.as_mut_ptr(), numbers.len(), store);
     }
 }

@@ -1,4 +1,4 @@
-//! Ceilings of sockets: the largest writes and reads that there are, with nothing between them.
+//! Ceilings of sockets: writes and reads of the sizes that move most, with nothing between them.
 
 use super::filled;
 use super::pair::{self, Side};
@@ -18,6 +18,13 @@ use std::time::Duration;
 
 /// Asked for Unix sockets, as the real exchange does; the kernel grants what it allows.
 const BUFFER_BYTES: usize = 8 << 20;
+
+/// Bytes that one call writes at most: enough to hide what a call costs.
+const MOST_SENT: usize = 1 << 20;
+
+/// Bytes that one call reads at most. While a longer one copies, TCP takes in nothing and the window
+/// closes: reads of whole tensors of 64 MiB moved half as much.
+const MOST_READ: usize = 64 << 10;
 
 /// Nothing moves for so long only if the other side has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -155,10 +162,14 @@ fn swap(socket: &OwnedFd, from: &[u8], into: &mut [u8]) -> Result<()> {
         let before = sent + received;
         if sent < from.len() {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            sent += at_once(send(socket, &from[sent..], flags))?;
+            sent += at_once(send(socket, first(&from[sent..], MOST_SENT), flags))?;
         }
         if received < into.len() {
-            let read = recv(socket, &mut into[received..], RecvFlags::DONTWAIT);
+            let read = recv(
+                socket,
+                first_mut(&mut into[received..], MOST_READ),
+                RecvFlags::DONTWAIT,
+            );
             ensure!(!matches!(read, Ok((0, _))), GONE);
             received += at_once(read.map(|(read, _)| read))?;
         }
@@ -189,7 +200,7 @@ fn at_once(moved: rustix::io::Result<usize>) -> Result<usize> {
 
 fn send_whole(socket: &OwnedFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        match send(socket, bytes, SendFlags::NOSIGNAL) {
+        match send(socket, first(bytes, MOST_SENT), SendFlags::NOSIGNAL) {
             Ok(sent) => bytes = &bytes[sent..],
             Err(Errno::INTR) => {}
             Err(error) => return Err(error).context("sending"),
@@ -200,7 +211,7 @@ fn send_whole(socket: &OwnedFd, mut bytes: &[u8]) -> Result<()> {
 
 fn receive_whole(socket: &OwnedFd, mut bytes: &mut [u8]) -> Result<()> {
     while !bytes.is_empty() {
-        match recv(socket, &mut *bytes, RecvFlags::empty()) {
+        match recv(socket, first_mut(bytes, MOST_READ), RecvFlags::empty()) {
             Ok((0, _)) => bail!(GONE),
             Ok((read, _)) => bytes = &mut bytes[read..],
             Err(Errno::INTR) => {}
@@ -208,4 +219,13 @@ fn receive_whole(socket: &OwnedFd, mut bytes: &mut [u8]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn first(bytes: &[u8], most: usize) -> &[u8] {
+    &bytes[..most.min(bytes.len())]
+}
+
+fn first_mut(bytes: &mut [u8], most: usize) -> &mut [u8] {
+    let length = most.min(bytes.len());
+    &mut bytes[..length]
 }
