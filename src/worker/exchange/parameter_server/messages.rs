@@ -12,6 +12,7 @@
 //! | worker | `End`     |      | that it pulled                   |         |
 //! | worker | `Goodbye` |      |                                  |         |
 
+use crate::terms::Phase;
 use anyhow::{Error, bail};
 
 /// What a message is.
@@ -25,6 +26,16 @@ pub enum Kind {
     Push,
     End,
     Goodbye,
+}
+
+impl Kind {
+    /// What a worker is busy with while such a message moves.
+    pub fn phase(self) -> Phase {
+        match self {
+            Self::Push | Self::End | Self::Goodbye => Phase::Push,
+            Self::Pull | Self::Answer | Self::Numbers | Self::Release => Phase::Pull,
+        }
+    }
 }
 
 impl TryFrom<u32> for Kind {

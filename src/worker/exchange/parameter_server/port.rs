@@ -125,14 +125,7 @@ impl Port {
     }
 
     /// Sends the numbers of a unit. In shared memory the message alone stays in the queue.
-    pub fn send(
-        &mut self,
-        kind: Kind,
-        step: u64,
-        unit: usize,
-        numbers: &[f32],
-        phase: Phase,
-    ) -> Result<()> {
+    pub fn send(&mut self, kind: Kind, step: u64, unit: usize, numbers: &[f32]) -> Result<()> {
         let encoded;
         let bytes: &[u8] = match self.encoding {
             Encoding::Raw => bytemuck::cast_slice(numbers),
@@ -143,7 +136,7 @@ impl Port {
         };
         let Some(shared) = &self.shared else {
             let head = Head::new(kind as u32, unit as u32, step, bytes.len() as u64);
-            return self.write(&[head.as_bytes(), bytes], phase);
+            return self.write(&[head.as_bytes(), bytes], kind.phase());
         };
         let slot = self.units[unit].slot.clone();
         // SAFETY: the other side does not read a slot before this message says so, and has told that

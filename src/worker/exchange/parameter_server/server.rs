@@ -67,7 +67,8 @@ impl Server {
         ensure!(job.rank < units.len(), "there is no {me} in this cell");
         let units = units.swap_remove(job.rank);
         let parameters = Parameters::new(model.parameters())?;
-        let needed = settings.workers - settings.backup_workers;
+        let needed = settings.workers.saturating_sub(settings.backup_workers);
+        ensure!(needed > 0, "all workers of this cell are backup workers");
         let needed = (settings.update == Update::Sync).then_some(needed);
         let progress = Progress::new(units.len(), needed, settings.timeout);
         let weights = memory(job, &units)?;
@@ -125,7 +126,7 @@ impl Server {
                 Some(free) => *free = true,
                 None => bail!("{peer} called, which is no worker that is waited for"),
             }
-            floor.lock().open.push(socket.as_fd().try_clone_to_owned()?);
+            floor.lock().admit(&socket)?;
             std::thread::Builder::new()
                 .name(format!("{peer}"))
                 .spawn_scoped(scope, move || {
@@ -200,6 +201,15 @@ struct Connections {
     open: Vec<OwnedFd>,
     failure: Option<Error>,
     tallies: Vec<Tally>,
+}
+
+impl Connections {
+    /// Notes a connection that has to end when another one fails.
+    fn admit(&mut self, socket: &Socket) -> Result<()> {
+        ensure!(self.failure.is_none(), "another connection has failed");
+        self.open.push(socket.as_fd().try_clone_to_owned()?);
+        Ok(())
+    }
 }
 
 impl Floor {

@@ -43,12 +43,11 @@ fn round_robin(order: &[usize], variables: &[(&str, usize)], shards: &mut [Vec<P
     }
 }
 
-/// Each to the server that has least so far, the largest first.
+/// Each to the server that has fewest elements so far, in the order in which variables are made: what
+/// TensorFlow calls greedy.
 fn greedy(order: &[usize], variables: &[(&str, usize)], shards: &mut [Vec<Piece>]) {
-    let mut order = order.to_vec();
-    order.sort_by_key(|variable| Reverse(variables[*variable].1));
     let mut loads = vec![0; shards.len()];
-    for variable in order {
+    for variable in order.iter().copied() {
         let least = (0..loads.len()).min_by_key(|server| loads[*server]);
         let server = least.expect("a cell with servers has one");
         loads[server] += variables[variable].1;

@@ -1,5 +1,7 @@
 //! Servers and workers in threads, over real sockets and segments.
 
+mod refusals;
+
 use super::server::Server;
 use super::*;
 use crate::protocol::{DeviceJob, ServerReport, VERSION};

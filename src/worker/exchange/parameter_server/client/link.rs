@@ -91,8 +91,7 @@ impl Link {
         let Unit { piece, .. } = &self.port.units()[unit];
         // SAFETY: the caller's promise.
         let numbers = unsafe { gradient.slice(piece.elements.clone()) };
-        self.port
-            .send(Kind::Push, version, unit, numbers, Phase::Push)?;
+        self.port.send(Kind::Push, version, unit, numbers)?;
         self.port.flush(Phase::Push)?;
         self.report.push_seconds += started.elapsed().as_secs_f64();
         self.report.pushed_bytes += self.port.units()[unit].bytes();

@@ -179,7 +179,8 @@ impl<'s> Connection<'s> {
             let reading = self.read(unit)?;
             let updates = reading.updates();
             self.port
-                .send(Kind::Numbers, updates, unit, reading.weights(), Phase::Pull)?;
+                .send(Kind::Numbers, updates, unit, reading.weights())?;
+            self.port.flush(Phase::Pull)?;
         }
         self.port.flush(Phase::Pull)
     }

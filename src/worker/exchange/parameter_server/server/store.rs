@@ -160,3 +160,96 @@ impl Waiting {
         unsafe { self.numbers.memory().slice(self.elements.clone()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terms::OptimizerName;
+    use crate::worker::parameters::Piece;
+    use candle_core::{Device, Var};
+    use std::time::Duration;
+
+    fn store(needed: Option<usize>) -> Store {
+        let weights = Var::from_vec(vec![1f32, 2.0, 3.0], 3, &Device::Cpu).unwrap();
+        let parameters = Parameters::new(&[("w".to_owned(), weights)]).unwrap();
+        let unit = Unit {
+            piece: Piece {
+                variable: 0,
+                elements: 1..3,
+            },
+            place: 0..2,
+            slot: 0..2,
+        };
+        let config = Config {
+            rule: OptimizerName::Sgd,
+            learning_rate: 1.0,
+            decay: None,
+            averages: false,
+        };
+        let progress = Progress::new(1, needed, Duration::from_millis(20));
+        Store::new(config, &[unit], &parameters, Numbers::own(2), progress)
+    }
+
+    /// Adds a gradient of two equal numbers.
+    fn add(store: &Store, rank: usize, number: f32) {
+        let numbers = Numbers::own(2);
+        // SAFETY: nobody else has these numbers.
+        unsafe {
+            numbers.memory().slice_mut(0..2).fill(number);
+            let elements = 0..2;
+            store.add(
+                0,
+                Waiting {
+                    rank,
+                    numbers,
+                    elements,
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_gradient_is_an_update_where_nobody_waits() {
+        let store = store(None);
+        assert_eq!(
+            store.read(0).weights(),
+            [2.0, 3.0],
+            "its part of the variable"
+        );
+        add(&store, 1, 0.5);
+        assert_eq!(store.read(0).weights(), [1.5, 2.5]);
+        assert_eq!(store.read(0).updates(), 1);
+    }
+
+    #[test]
+    fn an_update_is_the_mean_of_all_its_gradients_in_any_order() {
+        let results = [[0, 1, 2], [2, 0, 1]].map(|order| {
+            let store = store(Some(3));
+            for rank in order {
+                assert_eq!(store.read(0).updates(), 0);
+                assert!(store.progress.admit(0).unwrap());
+                add(&store, rank, [0.1, 1e7, -1e7][rank]);
+            }
+            assert_eq!(store.read(0).updates(), 1);
+            assert_eq!(store.progress.wait_for(1).unwrap(), 1);
+            store.read(0).weights().to_vec()
+        });
+        assert_eq!(
+            results[0], results[1],
+            "bits, though sums depend on their order"
+        );
+    }
+
+    #[test]
+    fn readers_keep_writers_out_and_not_each_other() {
+        let store = store(None);
+        let first = store.read(0);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| add(&store, 0, 0.5));
+            assert_eq!(first.weights(), [2.0, 3.0]);
+            drop(first);
+            writer.join().unwrap();
+        });
+        assert_eq!(store.try_read(0).unwrap().weights(), [1.5, 2.5]);
+    }
+}
