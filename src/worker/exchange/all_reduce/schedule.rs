@@ -111,15 +111,36 @@ mod tests {
                 prop_assert!(sent.eq(received));
             }
         }
+    }
 
-        #[test]
-        fn what_is_sent_on_has_come_in_an_earlier_tick(ranks in 2usize..7, elements in 0usize..500_000) {
-            let schedule = schedule(1, ranks, elements);
-            let received: Vec<Move> = schedule.receives().collect();
-            for sent in schedule.sends() {
-                let came: Vec<&Move> = received.iter().filter(|r| r.elements == sent.elements).collect();
-                prop_assert_eq!(came.len() + usize::from(sent.combine != Combine::Copy), 2.min(ranks));
+    /// Does a tick of all ranks at once: everything is sent before anything is received.
+    fn tick(arrays: &mut [Vec<f32>], all: &[Vec<Move>], tick: usize) {
+        let before = arrays.to_vec();
+        let ranks = arrays.len();
+        for (rank, own) in arrays.iter_mut().enumerate() {
+            let sender = (rank + ranks - 1) % ranks;
+            for part in all[sender].iter().filter(|part| part.tick == tick) {
+                let come = &before[sender][part.elements.clone()];
+                part.combine.apply(&mut own[part.elements.clone()], come);
             }
+        }
+    }
+
+    #[test]
+    fn all_ranks_have_the_sum_when_moves_of_one_tick_do_not_wait_for_each_other() {
+        for (ranks, elements) in [(2, 0), (2, 1), (2, 200_001), (3, 17), (5, 500_003), (6, 5)] {
+            let all: Vec<Vec<Move>> = (0..ranks)
+                .map(|rank| schedule(rank, ranks, elements).sends().collect())
+                .collect();
+            let number = |rank: usize, at: usize| ((rank + 1) * (at % 1000)) as f32;
+            let mut arrays: Vec<Vec<f32>> = (0..ranks)
+                .map(|rank| (0..elements).map(|at| number(rank, at)).collect())
+                .collect();
+            let last = all.iter().flatten().map(|part| part.tick).max();
+            (0..=last.unwrap_or_default()).for_each(|now| tick(&mut arrays, &all, now));
+            let sum = |at| 0.5 * (0..ranks).map(|rank| number(rank, at)).sum::<f32>();
+            let sums: Vec<f32> = (0..elements).map(sum).collect();
+            assert!(arrays.iter().all(|array| *array == sums));
         }
     }
 }
