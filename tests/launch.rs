@@ -1,9 +1,11 @@
-//! Repeats with real processes: honest workers, every kind of bad one, and a harness that is killed.
+//! Repeats with real processes: honest workers and servers, every kind of bad one, and a harness that is killed.
 
 mod launch {
+    mod cluster;
     mod ending;
     mod guard;
     mod honest;
     mod lie;
+    mod probe;
     mod script;
 }

@@ -2,6 +2,7 @@
 
 mod files;
 mod interrupts;
+mod kills;
 mod misbehaviour;
 mod probe;
 mod program;

@@ -35,7 +35,7 @@ fn more_time_than_passed_is_a_wrong_result() {
 #[test]
 fn less_time_than_the_steps_took_is_a_wrong_result() {
     let life = "begin; step 0; replica 8
-        echo '{\"event\":\"step\",\"replica\":0,\"first_step\":1,\"steps\":1,\"seconds\":0.5,\"phases\":[0,0,0,0,0,0,0]}'
+        echo '{\"event\":\"step\",\"replica\":0,\"first_step\":1,\"steps\":1,\"seconds\":0.5,\"phases\":[0,0,0,0,0,0,0,0,0,0,0]}'
         finished 0.1";
     let (outcome, reason) = run(&format!("{life}; sleep 0.2"));
     assert_eq!(outcome, Outcome::WrongResult);

@@ -266,12 +266,12 @@ fn what_this_version_cannot_run_is_skipped_with_the_reason() {
     });
     insta::assert_snapshot!(reasons.collect::<Vec<_>>().join("\n"), @"
 topology single: runs
-topology all-reduce: the topology all-reduce is not built into this version
-topology parameter-server: the topology parameter-server is not built into this version
+topology all-reduce: runs
+topology parameter-server: runs
 sat-seq2seq: the model sat-seq2seq is not built into this version
 cifar10, convolution winograd: runs
 none, placement device, device pipeline fused: the device pipeline fused is not built into this version
-checkpoint every 5: measure.checkpoint_every is not built into this version
+checkpoint every 5: runs
 flavour cuda: building the flavour cuda (without `binary`) is not built into this version
 ");
 }

@@ -376,6 +376,18 @@ error: of 2 workers at least one must be waited for
   = help: cluster.backup_workers is less than cluster.workers
 "
     );
+    assert_snapshot!(
+        wrong("[model]\nname = \"none\"\n[cluster]\ntopology = \"all-reduce\""),
+        @r#"
+error: with the model `none` a `all-reduce` cluster has nothing to exchange
+ --> x.toml:6:1
+  |
+6 | topology = "all-reduce"
+  | ^^^^^^^^ in the cell `none`
+  |
+  = help: for null models in several processes: cluster.topology = "independent"
+"#
+    );
     assert_snapshot!(wrong("[model]\nname = \"mlp\"\n[input]\nsource = \"cifar10\""), @r#"
 error: the model `mlp` cannot train on `cifar10`
  --> x.toml:6:1

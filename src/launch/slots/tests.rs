@@ -80,6 +80,30 @@ fn too_few_cores_are_a_reason_unless_oversubscribed() {
 }
 
 #[test]
+fn servers_get_cores_after_the_workers() {
+    let cell = Settings {
+        topology: Topology::ParameterServer,
+        workers: 2,
+        servers: 2,
+        server_threads: 2,
+        ..replicated(1, 1)
+    };
+    let reason = assign(&cell, &machine(&[&[0], &[1], &[2]])).unwrap_err();
+    assert_snapshot!(reason, @"needs 6 cores for 2 CPU devices of 1 thread and 2 servers of 2 threads; this machine has 3: set devices.oversubscribe = true to run it anyway, marked");
+    let willing = Settings {
+        oversubscribe: true,
+        ..cell
+    };
+    let slots = assign(&willing, &machine(&[&[0], &[1], &[2]])).unwrap();
+    assert_eq!(
+        (slots.cores.as_str(), slots.server_cores.as_str()),
+        ("0|1", "2,0|1,2")
+    );
+    assert_eq!((slots.oversubscribed, slots.threads_per_core), (true, 2.0));
+    assert_eq!(slots.servers[0], DeviceJob::Cpu { cores: vec![2, 0] });
+}
+
+#[test]
 fn input_threads_of_the_host_count_per_pipeline() {
     let two_cores = machine(&[&[0], &[1]]);
     let threads = |change: &dyn Fn(&mut Settings)| {
