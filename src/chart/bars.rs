@@ -32,6 +32,8 @@ const GAP: f64 = 0.7;
 const NAME_LINES: usize = 3;
 const LABEL_LINES: usize = 2;
 const SHARE_SIZE: f64 = 11.0;
+/// Of the thinnest part that its share is written in.
+const SHARE_HEIGHT: f64 = SHARE_SIZE + 3.0;
 
 pub fn part_colour(palette: Palette, index: usize) -> Colour {
     match (palette, index) {
@@ -116,10 +118,14 @@ fn bar(scene: &mut Scene, axes: &Axes, (left, right): (f64, f64), stack: &Stack,
         below += part;
         let colour = part_colour(palette, i);
         segment(scene, frame, colour, stack.hollow);
-        if palette == Palette::Phases || (i == 0 && total > *part) {
-            let text = format!("{:.0} %", 100.0 * part / total);
-            let fill = if stack.hollow { WHITE } else { colour };
-            share(scene, frame, text, fill);
+        let fill = if stack.hollow { WHITE } else { colour };
+        let said = match (palette, i) {
+            (Palette::Phases, _) => Some((frame, part)),
+            (Palette::Ceiling, 0) => (total > *part).then_some((frame, part)),
+            (Palette::Ceiling, _) => above_thin(axes, frame, stack),
+        };
+        if let Some((frame, part)) = said {
+            share(scene, frame, format!("{:.0} %", 100.0 * part / total), fill);
         }
     }
     if let Some(ends) = stack.ends {
@@ -132,10 +138,22 @@ fn bar(scene: &mut Scene, axes: &Axes, (left, right): (f64, f64), stack: &Stack,
     }
 }
 
+/// The lower end of `rest`, for the share of the part below it where that is too thin, and that part.
+fn above_thin<'a>(axes: &Axes, rest: Frame, stack: &'a Stack) -> Option<(Frame, &'a f64)> {
+    let (part, low) = (stack.parts.first()?, axes.y(0.0));
+    let bottom = rest.bottom - 4.0;
+    let room = Frame {
+        top: bottom - SHARE_HEIGHT,
+        bottom,
+        ..rest
+    };
+    (low - rest.bottom < SHARE_HEIGHT && room.top > rest.top).then_some((room, part))
+}
+
 /// A share in the middle of its part, where it fits.
 fn share(scene: &mut Scene, frame: Frame, text: String, fill: Colour) {
     let fits = text_width(&text, SHARE_SIZE) + 4.0 <= frame.width();
-    if fits && frame.height() >= SHARE_SIZE + 3.0 {
+    if fits && frame.height() >= SHARE_HEIGHT {
         let at = (
             (frame.left + frame.right) / 2.0,
             (frame.top + frame.bottom) / 2.0,

@@ -150,6 +150,8 @@ fn ceilings(view: &View) -> Vec<Guide> {
     }
     for guide in &mut guides {
         guide.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Replicas share the host, so that one measurement of its pipeline bounds them all; each device
+        // has a pipeline of its own, which bounds nothing elsewhere.
         if let ([(_, level)], true) = (&guide.points[..], guide.name.ends_with("host")) {
             guide.points = across(view, *level);
         }
@@ -157,8 +159,7 @@ fn ceilings(view: &View) -> Vec<Guide> {
     guides
 }
 
-/// A level over all places. Replicas share the host, so that one measurement of its pipeline bounds
-/// them all; each device has a pipeline of its own, which bounds nothing elsewhere.
+/// A level over all places.
 pub fn across(view: &View, level: f64) -> Vec<(f64, f64)> {
     match x_axis(view) {
         XAxis::Numbers(places) => places.iter().map(|x| (*x, level)).collect(),

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::analysis::sample_cluster::{ClusterBuilder, cluster_story};
-use strum::VariantArray;
 
 /// One process, and 1, 2 and 4 workers of three kinds; more than two share cores.
 pub fn rows(n: u32) -> Vec<RepeatRow> {
@@ -170,38 +169,4 @@ fn a_bar_without_a_ceiling_is_noted() {
     rows[0].ceilings = Default::default();
     let figure = drawn(ChartKind::Exchange, "replicas", &rows);
     assert_eq!(figure.notes, ["no ceiling was measured: async, 1 worker"]);
-}
-
-/// Draws into the folder of the environment, for a look at them.
-#[test]
-#[ignore = "writes pictures for eyes"]
-fn look() {
-    let folder = std::path::PathBuf::from(std::env::var("LOOK").unwrap());
-    let mut all = ClusterBuilder::seed(2).row;
-    for (i, phase) in Phase::VARIANTS.iter().enumerate() {
-        all = all.phase(*phase, 1.0 / (2.0 + i as f64));
-    }
-    let mut palette = all.repeats(6);
-    let small = ClusterBuilder::single(90.0).set("model.local_batch", "8");
-    palette.extend(
-        ClusterBuilder {
-            row: small.row.label("single, batch 8"),
-            ..small
-        }
-        .repeats(6),
-    );
-    for kind in [ChartKind::Steps, ChartKind::Phases] {
-        let rows = [rows(6), palette.clone()].concat();
-        let figure = drawn(kind, "replicas", &rows);
-        draw::png(&figure, &folder.join(format!("all-{kind}.png"))).unwrap();
-    }
-    for kind in [
-        ChartKind::Steps,
-        ChartKind::Exchange,
-        ChartKind::Phases,
-        ChartKind::Scaling,
-    ] {
-        let figure = drawn(kind, "replicas", &rows(6));
-        draw::png(&figure, &folder.join(format!("{kind}.png"))).unwrap();
-    }
 }
