@@ -20,7 +20,6 @@
 mod apply;
 mod memory;
 mod pair;
-mod passes;
 mod ring;
 mod socket;
 

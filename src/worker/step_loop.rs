@@ -53,18 +53,20 @@ pub struct Pace {
 
 impl Pace {
     pub fn of(settings: &Settings) -> Self {
-        let synchronous =
-            settings.topology == Topology::ParameterServer && settings.update == Update::Sync;
+        // Where gradients may be dropped, a worker may have fewer steps of its own than others.
+        let dropping = settings.topology == Topology::ParameterServer
+            && settings.update == Update::Sync
+            && settings.backup_workers > 0;
         let all = settings.warmup_steps + settings.steps;
         let stop_at = settings.stop_at_global_step;
         Self {
             warmup_steps: settings.warmup_steps,
-            steps: match stop_at.is_some() || synchronous {
+            steps: match stop_at.is_some() || dropping {
                 true => u64::MAX,
                 false => settings.steps,
             },
-            stop_at: stop_at.or(synchronous.then_some(all)),
-            global: synchronous,
+            stop_at: stop_at.or(dropping.then_some(all)),
+            global: dropping,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The ceiling of an update: arrays as long as the parameters, read and written once by each thread of
 //! who updates them, with next to no arithmetic.
 
-use super::passes::AHEAD;
 use super::times;
 use crate::spec::settings::Settings;
 use crate::terms::OptimizerName;
 use crate::worker::cores::pinned_pool;
 use crate::worker::layer::simd::{self, Kernel, Vector};
 use crate::worker::optimizer::Config;
+use crate::worker::passes::AHEAD;
 use anyhow::Result;
 use std::sync::Mutex;
 

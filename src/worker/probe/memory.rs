@@ -3,8 +3,8 @@
 
 use super::filled;
 use super::pair::alone;
-use super::passes::{Store, bring};
 use crate::worker::exchange::transport::Segment;
+use crate::worker::passes::{Store, bring};
 use anyhow::Result;
 
 /// All tensors from one array to another.

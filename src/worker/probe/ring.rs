@@ -6,8 +6,8 @@
 
 use super::filled;
 use super::pair::{self, Side};
-use super::passes::{Store, bring_raw};
 use crate::worker::exchange::transport::Segment;
+use crate::worker::passes::{Store, bring_raw};
 use anyhow::{Context, Result};
 use rustix::fd::AsFd;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -23,8 +23,9 @@ const BUFFER_BYTES: usize = 8 << 20;
 const MOST_SENT: usize = 1 << 20;
 
 /// Bytes that one call reads at most. While a longer one copies, TCP takes in nothing and the window
-/// closes: reads of whole tensors of 64 MiB moved half as much.
-const MOST_READ: usize = 64 << 10;
+/// closes: reads of whole tensors of 64 MiB moved half as much. Unix sockets only pay for each call.
+const MOST_READ_TCP: usize = 64 << 10;
+const MOST_READ_UNIX: usize = 512 << 10;
 
 /// Nothing moves for so long only if the other side has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,7 +65,21 @@ fn run(
     [ours, theirs]: [Part; 2],
 ) -> Result<Vec<f64>> {
     let [first, second] = connected(by)?;
-    let end = |socket, part| move || Ok(End::new(socket, lengths, part));
+    let most_read = match by {
+        Transport::Tcp => MOST_READ_TCP,
+        _ => MOST_READ_UNIX,
+    };
+    let end = |socket, part| {
+        move || {
+            Ok(End {
+                socket,
+                most_read,
+                from: filled(lengths),
+                into: filled(lengths),
+                part,
+            })
+        }
+    };
     pair::run(places, end(first, ours), end(second, theirs))
 }
 
@@ -104,6 +119,7 @@ fn connected(by: Transport) -> Result<[OwnedFd; 2]> {
 /// One end, and what it sends and receives.
 struct End {
     socket: OwnedFd,
+    most_read: usize,
     from: Vec<Vec<f32>>,
     into: Vec<Vec<f32>>,
     part: Part,
@@ -115,7 +131,7 @@ impl Side for End {
     }
 
     fn wait(&mut self) -> Result<()> {
-        receive_whole(&self.socket, &mut [0])
+        receive_whole(&self.socket, &mut [0], 1)
     }
 
     fn round(&mut self) -> Result<()> {
@@ -124,15 +140,6 @@ impl Side for End {
 }
 
 impl End {
-    fn new(socket: OwnedFd, lengths: &[usize], part: Part) -> Self {
-        Self {
-            socket,
-            from: filled(lengths),
-            into: filled(lengths),
-            part,
-        }
-    }
-
     fn send_all(&mut self) -> Result<()> {
         let tensors = self.from.iter();
         tensors
@@ -143,41 +150,40 @@ impl End {
     fn receive_all(&mut self) -> Result<()> {
         let tensors = self.into.iter_mut();
         tensors
-            .map(|tensor| receive_whole(&self.socket, cast_slice_mut(tensor)))
+            .map(|tensor| receive_whole(&self.socket, cast_slice_mut(tensor), self.most_read))
             .collect()
     }
 
     fn swap(&mut self) -> Result<()> {
-        let tensors = self.from.iter().zip(&mut self.into);
-        tensors
-            .map(|(from, into)| swap(&self.socket, cast_slice(from), cast_slice_mut(into)))
-            .collect()
+        for tensor in 0..self.from.len() {
+            self.swap_tensor(tensor)?;
+        }
+        Ok(())
     }
-}
 
-/// Sends and receives at the same time: each side would wait for ever for the other to read first.
-fn swap(socket: &OwnedFd, from: &[u8], into: &mut [u8]) -> Result<()> {
-    let (mut sent, mut received) = (0, 0);
-    while sent < from.len() || received < into.len() {
-        let before = sent + received;
-        if sent < from.len() {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            sent += at_once(send(socket, first(&from[sent..], MOST_SENT), flags))?;
+    /// Sends and receives at the same time: each side would wait for ever for the other to read first.
+    fn swap_tensor(&mut self, tensor: usize) -> Result<()> {
+        let from: &[u8] = cast_slice(&self.from[tensor]);
+        let into: &mut [u8] = cast_slice_mut(&mut self.into[tensor]);
+        let (mut sent, mut received) = (0, 0);
+        while sent < from.len() || received < into.len() {
+            let before = sent + received;
+            if sent < from.len() {
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                sent += at_once(send(&self.socket, first(&from[sent..], MOST_SENT), flags))?;
+            }
+            if received < into.len() {
+                let room = first_mut(&mut into[received..], self.most_read);
+                let read = recv(&self.socket, room, RecvFlags::DONTWAIT);
+                ensure!(!matches!(read, Ok((0, _))), GONE);
+                received += at_once(read.map(|(read, _)| read))?;
+            }
+            if sent + received == before {
+                until_something_moves(&self.socket, sent < from.len(), received < into.len())?;
+            }
         }
-        if received < into.len() {
-            let read = recv(
-                socket,
-                first_mut(&mut into[received..], MOST_READ),
-                RecvFlags::DONTWAIT,
-            );
-            ensure!(!matches!(read, Ok((0, _))), GONE);
-            received += at_once(read.map(|(read, _)| read))?;
-        }
-        if sent + received == before {
-            until_something_moves(socket, sent < from.len(), received < into.len())?;
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn until_something_moves(socket: &OwnedFd, sends: bool, receives: bool) -> Result<()> {
@@ -209,9 +215,9 @@ fn send_whole(socket: &OwnedFd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn receive_whole(socket: &OwnedFd, mut bytes: &mut [u8]) -> Result<()> {
+fn receive_whole(socket: &OwnedFd, mut bytes: &mut [u8], most: usize) -> Result<()> {
     while !bytes.is_empty() {
-        match recv(socket, first_mut(bytes, MOST_READ), RecvFlags::empty()) {
+        match recv(socket, first_mut(bytes, most), RecvFlags::empty()) {
             Ok((0, _)) => bail!(GONE),
             Ok((read, _)) => bytes = &mut bytes[read..],
             Err(Errno::INTR) => {}

@@ -12,6 +12,7 @@ use super::messages::Kind;
 use super::numbers::Numbers;
 use super::units::Unit;
 use crate::terms::{Encoding, Phase};
+use crate::worker::passes::{Store, bring};
 use anyhow::{Context, Error, Result, anyhow};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::AsFd;
@@ -142,7 +143,12 @@ impl Port {
         // SAFETY: the other side does not read a slot before this message says so, and has told that
         // it is done with what was in it before.
         let slot = unsafe { shared.outgoing.memory().slice_mut(slot) };
-        bytemuck::cast_slice_mut(slot)[..bytes.len()].copy_from_slice(bytes);
+        match self.encoding {
+            Encoding::Raw => bring(numbers, &mut slot[..numbers.len()], Store::Streamed),
+            Encoding::Serialised => {
+                bytemuck::cast_slice_mut(slot)[..bytes.len()].copy_from_slice(bytes);
+            }
+        }
         self.queue(kind, unit, step);
         Ok(())
     }
@@ -188,7 +194,7 @@ impl Port {
                 // SAFETY: the other side has written the slot, and waits for this one to be done.
                 let slot = unsafe { shared.incoming.memory().slice(slot) };
                 if encoding == Encoding::Raw {
-                    into.copy_from_slice(slot);
+                    bring(&slot[..into.len()], into, Store::Streamed);
                     return Ok(());
                 }
                 let message = &bytemuck::cast_slice(slot)[..length];
