@@ -117,7 +117,8 @@ fn a_dead_server_is_told_with_those_who_waited() {
     failed(
         "echo no memory >&2; kill -9 $$",
         silent,
-        "server 0 ended with signal: 9 (SIGKILL) without a finished event; stderr: no memory",
+        "server 0 ended with signal: 9 (SIGKILL) (out of memory?) without a finished event; stderr: no \
+         memory",
     );
 }
 

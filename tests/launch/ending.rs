@@ -38,7 +38,8 @@ fn a_worker_that_hangs_is_timed_out() {
 
 #[test]
 fn a_worker_that_never_reads_its_job_is_timed_out() {
-    let reason = "worker 0 was ready and waited for others after 1.00 s (measure.timeout)";
+    let reason = "worker 0 was ready and waited for others, worker 1 was not ready after 1.00 s \
+                  (measure.timeout)";
     let life = "note; ready; [ \"$$\" = x ] || sleep 1000";
     // Worker 1 is the one that is not ready.
     let stage = Stage::new(&format!(

@@ -377,6 +377,37 @@ error: of 2 workers at least one must be waited for
 "
     );
     assert_snapshot!(
+        wrong("[model]\nname = \"mlp\"\nlayers = [8, 2]\n[cluster]\ntopology = \"parameter-server\"\nservers = 3"),
+        @r#"
+error: server 2 would hold nothing: the model `mlp` has 2 tensors
+ --> x.toml:8:1
+  |
+8 | servers = 3
+  | ^^^^^^^ in the cell `mlp`
+  |
+  = help: to cut tensors into pieces: cluster.shards = "split"
+"#
+    );
+    assert_snapshot!(wrong("[measure]\nwarmup_steps = 5\nstop_at_global_step = 5"), @"
+error: a stop at global step 5 comes before the end of 5 warm-up steps
+ --> x.toml:5:1
+  |
+5 | stop_at_global_step = 5
+  | ^^^^^^^^^^^^^^^^^^^ in the cell `cifar10`
+  |
+  = help: measure.stop_at_global_step is more than measure.warmup_steps
+");
+    assert_snapshot!(wrong("[measure]\nsteps = 5\nstop_at_global_step = 50"), @"
+error: `measure.steps` applies to no cell of this experiment
+ --> x.toml:4:1
+  |
+4 | steps = 5
+  | ^^^^^
+  |
+  = help: `measure.stop_at_global_step` is set instead
+  = help: remove the line, or change what it depends on
+");
+    assert_snapshot!(
         wrong("[model]\nname = \"none\"\n[cluster]\ntopology = \"all-reduce\""),
         @r#"
 error: with the model `none` a `all-reduce` cluster has nothing to exchange
