@@ -227,12 +227,16 @@ impl StepLoop {
     /// Gradients of all variables in name order, each offered to the exchange as soon as it is final.
     fn gradients(&mut self, clock: &mut StepClock) -> Result<Vec<Tensor>> {
         let (exchange, places) = (&mut self.exchange, &self.places);
-        self.tape.backward_telling(&mut |variable, gradient| {
-            clock.book(Phase::Backward);
-            let place = places.get(&variable.id());
-            let place = place.context("the tape has a variable that the model has not")?;
-            exchange.offer(*place, gradient, clock)
-        })?;
+        if exchange.takes_offers() {
+            self.tape.backward_telling(&mut |variable, gradient| {
+                clock.book(Phase::Backward);
+                let place = places.get(&variable.id());
+                let place = place.context("the tape has a variable that the model has not")?;
+                exchange.offer(*place, gradient, clock)
+            })?;
+        } else {
+            self.tape.backward()?;
+        }
         self.model
             .parameters()
             .iter()

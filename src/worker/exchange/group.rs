@@ -251,6 +251,11 @@ impl Member {
         Ok(())
     }
 
+    /// Whether gradients may leave while the backward pass goes on: those of the only replica.
+    pub fn takes_offers(&self) -> bool {
+        self.exchange.is_some() && self.alone()
+    }
+
     /// The gradient of one variable, by its place in name order, is final: no later part of the
     /// backward pass writes it, and it may leave.
     pub fn offer(
@@ -261,10 +266,8 @@ impl Member {
     ) -> Result<()> {
         match &mut self.exchange {
             // SAFETY: a tape writes a gradient once in each pass, before it offers it.
-            Some(exchange) if self.group.gradients.len() == 1 => unsafe {
-                exchange.offer(variable, Memory::of(gradient)?, clock)
-            },
-            _ => Ok(()),
+            Some(exchange) => unsafe { exchange.offer(variable, Memory::of(gradient)?, clock) },
+            None => Ok(()),
         }
     }
 

@@ -25,6 +25,9 @@ pub struct Backward<'a, T, const N: usize> {
 pub trait Function<const N: usize>: Send + 'static {
     const NAME: &'static str;
 
+    /// Whether gradients that are asked for one after the other cost hardly more than all at once.
+    const CHEAP_PARTS: bool = false;
+
     /// What the gradient needs of the forward pass, and memory that both take again in the next
     /// step. It stays with a function's place on a tape.
     type Room<T: Scalar>: Default + Send + 'static;

@@ -138,7 +138,8 @@ impl Tape {
     }
 
     /// Goes back like [`Tape::backward`], and calls `ready` with each variable and its gradient as soon
-    /// as no later call can add to it.
+    /// as no later call can add to it; where that costs little, before the gradient by what the layer
+    /// took.
     pub fn backward_telling<E: From<candle_core::Error>>(
         &mut self,
         ready: &mut dyn FnMut(&Tensor, &Tensor) -> std::result::Result<(), E>,
@@ -147,34 +148,31 @@ impl Tape {
             let error = candle_core::Error::Msg("a tape without calls has no gradients".into());
             return Err(error.into());
         };
-        let ones = last.result.ones_like()?;
-        self.go_back(&ones, ready)
-    }
-
-    /// Goes back through the pass, given the gradient of a loss by each number of its last result.
-    pub fn backward_from(&mut self, gradient: &Tensor) -> Result<()> {
-        self.go_back(gradient, &mut |_, _| Ok(()))
-    }
-
-    fn go_back<E: From<candle_core::Error>>(
-        &mut self,
-        gradient: &Tensor,
-        ready: &mut dyn FnMut(&Tensor, &Tensor) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        let mut gradient = gradient.contiguous()?;
+        let mut gradient = last.result.ones_like()?;
         for at in (0..self.used).rev() {
-            let (before, rest) = self.slots.split_at_mut(at);
-            let slot = &mut rest[0];
-            let x = before.last_mut().map(Slot::gradient).transpose()?;
-            slot.call
-                .backward(&slot.result, &gradient, x.as_ref(), &mut self.gradients)?;
+            let (slot, x) = slot_and_input(&mut self.slots, at)?;
+            let later = x.as_ref().filter(|_| slot.call.has_cheap_parts());
+            let now = x.as_ref().filter(|_| later.is_none());
+            slot.backward(&gradient, now, Some(&mut self.gradients))?;
             // Each variable belongs to one call of the chain.
             for variable in slot.call.variables() {
                 ready(variable, &self.gradients[&variable.id()])?;
             }
-            if let Some(x) = x {
-                gradient = x;
+            if later.is_some() {
+                slot.backward(&gradient, later, None)?;
             }
+            gradient = x.unwrap_or(gradient);
+        }
+        Ok(())
+    }
+
+    /// Goes back through the pass, given the gradient of a loss by each number of its last result.
+    pub fn backward_from(&mut self, gradient: &Tensor) -> Result<()> {
+        let mut gradient = gradient.contiguous()?;
+        for at in (0..self.used).rev() {
+            let (slot, x) = slot_and_input(&mut self.slots, at)?;
+            slot.backward(&gradient, x.as_ref(), Some(&mut self.gradients))?;
+            gradient = x.unwrap_or(gradient);
         }
         Ok(())
     }
@@ -194,7 +192,24 @@ impl Tape {
     }
 }
 
+/// A slot, and where the gradient by the first argument of its call goes.
+fn slot_and_input(slots: &mut [Slot], at: usize) -> Result<(&mut Slot, Option<Tensor>)> {
+    let (before, rest) = slots.split_at_mut(at);
+    let x = before.last_mut().map(Slot::gradient).transpose()?;
+    Ok((&mut rest[0], x))
+}
+
 impl Slot {
+    /// Writes the gradients of its call, given that by its result.
+    fn backward(
+        &mut self,
+        gradient: &Tensor,
+        x: Option<&Tensor>,
+        variables: Option<&mut HashMap<TensorId, Tensor>>,
+    ) -> Result<()> {
+        self.call.backward(&self.result, gradient, x, variables)
+    }
+
     /// Memory for the gradient by the result.
     fn gradient(&mut self) -> Result<Tensor> {
         let gradient = match self.gradient.take() {
@@ -207,15 +222,19 @@ impl Slot {
 
 /// A recorded call, whatever its function and type of numbers.
 trait Recorded: Any + Send {
-    /// Writes the gradient by the first argument into `x`, if there is one, and those by variables
-    /// into `gradients`.
+    /// Writes the gradient by the first argument into `x`, and those by variables into `variables`,
+    /// where they are wanted.
     fn backward(
         &mut self,
         result: &Tensor,
         gradient: &Tensor,
         x: Option<&Tensor>,
-        gradients: &mut HashMap<TensorId, Tensor>,
+        variables: Option<&mut HashMap<TensorId, Tensor>>,
     ) -> Result<()>;
+
+    /// Whether the gradients by variables and by the first argument cost hardly more one after the
+    /// other.
+    fn has_cheap_parts(&self) -> bool;
 
     fn places(&self) -> Option<&[u8]>;
 
@@ -235,17 +254,19 @@ impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
         result: &Tensor,
         gradient: &Tensor,
         x: Option<&Tensor>,
-        gradients: &mut HashMap<TensorId, Tensor>,
+        mut variables: Option<&mut HashMap<TensorId, Tensor>>,
     ) -> Result<()> {
-        for variable in self.args.iter().filter(|arg| arg.is_variable()) {
-            if let Entry::Vacant(entry) = gradients.entry(variable.id()) {
-                entry.insert(variable.zeros_like()?);
+        if let Some(gradients) = &mut variables {
+            for variable in self.args.iter().filter(|arg| arg.is_variable()) {
+                if let Entry::Vacant(entry) = gradients.entry(variable.id()) {
+                    entry.insert(variable.zeros_like()?);
+                }
             }
         }
         let args = std::array::from_fn(|i| &self.args[i]);
         let into = std::array::from_fn(|i| match x {
             Some(x) if i == 0 => Some(x),
-            _ => gradients.get(&self.args[i].id()),
+            _ => variables.as_ref()?.get(&self.args[i].id()),
         });
         let call = Call {
             args,
@@ -254,6 +275,10 @@ impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
             gradients: into,
         };
         operation::backward(&self.function, &mut self.room, call)
+    }
+
+    fn has_cheap_parts(&self) -> bool {
+        F::CHEAP_PARTS
     }
 
     fn places(&self) -> Option<&[u8]> {
