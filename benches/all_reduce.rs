@@ -156,4 +156,15 @@ fn report(seconds: &Seconds) {
             100.0 * median(&shares)
         );
     }
+    let named = names.into_iter().zip(seconds);
+    let rates: Vec<String> = named
+        .map(|(name, taken)| {
+            format!(
+                "\"{name}\": {:.4}",
+                rate(quantile(taken, 0.5).unwrap_or_default())
+            )
+        })
+        .collect();
+    // For programs: benches/peers/cluster.py reads the last line.
+    println!("{{{}}}", rates.join(", "));
 }

@@ -43,10 +43,13 @@
 //! 6. Every wait has a bound. A timeout, Ctrl-C or the death of the harness ends the whole process
 //!    group of every worker. What starts a session of its own escapes, and only that.
 //! 7. Clocks for measurement are read in one place, [`worker::clock`], after the device is synchronised.
-//! 8. Parameters and gradients travel in name order.
+//! 8. Parameters and gradients travel in name order; gradients that leave while the backward pass goes
+//!    on, in the order in which it makes them.
 //! 9. Topology does not change the mathematics: replicas that share a global batch end with the
 //!    parameters of one replica that has all of it, within rounding.
-//! 10. One step loop. A topology is one implementation of [`worker::exchange::Exchange`].
+//! 10. One step loop. A topology between processes is one implementation of
+//!     [`worker::exchange::Exchange`]; replicas of one process are members of a
+//!     [`group`](worker::exchange::group).
 //! 11. The worker proves what it did: the cores of each replica, the examples it counted, bytes
 //!     exchanged, first and last loss, a digest of the parameters. A timing whose work was not done is
 //!     `wrong-result`.
