@@ -42,14 +42,14 @@ fn uniform(step: u64, example: usize, element: usize) -> f32 {
 impl Input for Part {
     fn next(&mut self, _: &mut StepClock) -> Result<Batch> {
         let count = GLOBAL_BATCH / self.replicas;
-        let numbers = |width: usize, first: usize| {
+        let numbers = |width: usize| {
             let examples = self.replica * count..(self.replica + 1) * count;
-            let numbers =
-                examples.flat_map(|example| (0..width).map(move |i| (example, first + i)));
+            let numbers = examples.flat_map(|example| (0..width).map(move |i| (example, i)));
             let numbers = numbers.map(|(example, i)| uniform(self.step, example, i));
             Tensor::from_vec(numbers.collect::<Vec<_>>(), (count, width), &Device::Cpu)
         };
-        let (inputs, targets) = (numbers(WIDTHS[0], 0)?, numbers(WIDTHS[3], 1000)?);
+        // The size of an input, so that there is something to learn.
+        let (inputs, targets) = (numbers(WIDTHS[0])?, numbers(WIDTHS[3])?.abs()?);
         self.step += 1;
         Ok(Batch {
             examples: count,
@@ -379,7 +379,7 @@ fn asynchronous_workers_learn_and_lose_nothing() {
             (sums.0 + loss.0, sums.1 + loss.1)
         });
         assert!(
-            last < 0.97 * first,
+            last < 0.6 * first,
             "{transport}: loss {first} became {last}"
         );
         let server = &served[0];

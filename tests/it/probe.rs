@@ -17,6 +17,7 @@ oversubscribe = true
 
 [cluster]
 topology = "parameter-server"
+servers = 1
 workers = 1
 
 [measure]
