@@ -151,12 +151,13 @@ fn links_to_servers(
     let most_a_step = (model as f64 * (1.0 + RELATIVE_SLACK)) as u64 + messages;
     // The pull that finds the end belongs to no step.
     let most = most_a_step.saturating_mul(steps + 1);
-    let ways: [(&str, fn(&LinkReport) -> u64); 2] = [
-        ("pulled", |link| link.pulled_bytes),
-        ("pushed", |link| link.pushed_bytes),
-    ];
-    for (way, of) in ways {
-        let moved = worker.links.iter().map(of).fold(0, u64::saturating_add);
+    let total = |of: fn(&LinkReport) -> u64| {
+        let bytes = worker.links.iter().map(of);
+        bytes.fold(0, u64::saturating_add)
+    };
+    let pulled = total(|link| link.pulled_bytes);
+    let pushed = total(|link| link.pushed_bytes);
+    for (way, moved) in [("pulled", pulled), ("pushed", pushed)] {
         if !(model.saturating_mul(steps)..=most).contains(&moved) {
             return Err(format!(
                 "{way} {moved} bytes in {steps} steps of a model of {model} bytes"

@@ -61,10 +61,7 @@ pub fn form(settings: &Settings, parameters: &Arc<Parameters>, size: usize) -> V
     let group = Arc::new(Group {
         parameters: parameters.clone(),
         gradients: (0..size).map(|_| Mutex::default()).collect(),
-        means: lengths
-            .filter(|_| size > 1)
-            .map(|length| Means::zeros(length))
-            .collect(),
+        means: lengths.filter(|_| size > 1).map(Means::zeros).collect(),
         barrier: Barrier::new(size),
         updated_by: OnceLock::new(),
         global_step: AtomicU64::new(0),

@@ -141,17 +141,14 @@ impl Side for End {
 
 impl End {
     fn send_all(&mut self) -> Result<()> {
-        let tensors = self.from.iter();
-        tensors
-            .map(|tensor| send_whole(&self.socket, cast_slice(tensor)))
-            .collect()
+        let mut tensors = self.from.iter();
+        tensors.try_for_each(|tensor| send_whole(&self.socket, cast_slice(tensor)))
     }
 
     fn receive_all(&mut self) -> Result<()> {
-        let tensors = self.into.iter_mut();
-        tensors
-            .map(|tensor| receive_whole(&self.socket, cast_slice_mut(tensor), self.most_read))
-            .collect()
+        let (socket, most) = (&self.socket, self.most_read);
+        let mut tensors = self.into.iter_mut();
+        tensors.try_for_each(|tensor| receive_whole(socket, cast_slice_mut(tensor), most))
     }
 
     fn swap(&mut self) -> Result<()> {
