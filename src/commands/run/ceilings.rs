@@ -102,7 +102,9 @@ impl Limits {
             _ => CeilingOf::BothWays(transport),
         };
         let exchange = self.rate(exchange);
-        let achieved = measured.and_then(|measured| achieved(settings, measured));
+        // Servers count both ways, as links do. A rank of an all-reduce receives while it sends: its links
+        // count twice the bytes and twice the time of what the ceiling counts once.
+        let achieved = measured.and_then(|measured| measured.cluster.exchange_gigabytes_per_second);
         Ceilings {
             copy: self.rate(CeilingOf::Copy),
             one_way: self.rate(CeilingOf::OneWay(transport)),
@@ -118,17 +120,6 @@ impl Limits {
         let found = self.0.iter().find(|ceiling| ceiling.of == of);
         found.map(|ceiling| ceiling.gigabytes_per_second)
     }
-}
-
-/// What the links of a repeat reached, counted as its ceiling is. Servers count both ways, as links do.
-/// The ceiling of an all-reduce counts what each of two ranks sends, once, which is as much as it
-/// receives meanwhile: half of what its links count.
-fn achieved(settings: &Settings, measured: &Measured) -> Option<f64> {
-    let links = measured.cluster.exchange_gigabytes_per_second?;
-    Some(match settings.topology {
-        Topology::AllReduce => links / 2.0,
-        _ => links,
-    })
 }
 
 #[cfg(test)]
@@ -210,7 +201,7 @@ mod tests {
             &settings(Topology::AllReduce, 2),
             CeilingOf::AllReduce(Transport::Tcp),
         );
-        assert_eq!(ring.share, Some(0.375));
+        assert_eq!(ring.share, Some(0.75));
     }
 
     #[test]
