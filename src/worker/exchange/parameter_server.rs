@@ -2,8 +2,8 @@
 //! backward pass goes on; servers update.
 //!
 //! Both sides derive from the settings which server has which part of which variable ([`shards`]) and
-//! what is sent at a time ([`units`]). A [`port`] moves the numbers of a unit from one process to the
-//! other, whatever the transport and encoding. [`client`] is the worker's side, [`server`] the other.
+//! what is sent at a time (`units`). A `port` moves the numbers of a unit from one process to the
+//! other, whatever the transport and encoding. `client` is the worker's side, [`server`] the other.
 
 mod client;
 mod encoding;

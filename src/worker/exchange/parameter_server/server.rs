@@ -1,6 +1,6 @@
 //! A process that holds a part of the parameters and updates them. In: gradients of workers. Out:
 //! parameters, and a report. Each worker has a connection with a thread of its own, which updates
-//! with the server's cores; what connections have in common is in [`store`] and [`progress`].
+//! with the server's cores; what connections have in common is in `store` and `progress`.
 
 mod connection;
 mod progress;
