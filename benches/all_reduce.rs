@@ -16,6 +16,10 @@ use xrun::worker::exchange::all_reduce::schedule::Schedule;
 use xrun::worker::exchange::transport::{Listener, Peer, Segment, Token};
 use xrun::worker::parameters::Memory;
 
+/// As the program has: large arrays lie in huge pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The multilayer perceptron 256-4096-4096-256.
 const ELEMENTS: usize = 18_882_816;
 const ROUNDS: usize = 15;

@@ -17,6 +17,10 @@ use xrun::worker::model;
 use xrun::worker::parameters::{Memory, Parameters};
 use xrun::worker::probe::Probe;
 
+/// As the program has: large arrays lie in huge pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TRANSPORTS: [Transport; 3] = [Transport::SharedMemory, Transport::Unix, Transport::Tcp];
 const ROUNDS: usize = 7;
 /// Exchanges of a round; the first one of each transport finds cold memory.
