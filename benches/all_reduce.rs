@@ -15,6 +15,7 @@ use xrun::worker::exchange::all_reduce::ring::{Ring, Seat};
 use xrun::worker::exchange::all_reduce::schedule::Schedule;
 use xrun::worker::exchange::transport::{Listener, Peer, Segment, Token};
 use xrun::worker::parameters::Memory;
+use xrun::worker::passes::bring;
 
 /// As the program has: large arrays lie in huge pages.
 #[global_allocator]
@@ -143,7 +144,7 @@ fn probe(rank: usize, numbers: Memory, segments: &[Segment; RANKS]) {
                 .slice_mut(into)
                 .copy_from_slice(numbers.slice(send.elements));
             let own = numbers.slice_mut(receive.elements);
-            receive.combine.apply(own, come.slice(from));
+            bring(come.slice(from), own, receive.store);
         }
     }
 }

@@ -15,7 +15,7 @@ pub mod model;
 pub mod optimizer;
 pub mod orders;
 pub mod parameters;
-mod passes;
+pub mod passes;
 pub mod probe;
 pub mod replica;
 pub mod resources;

@@ -8,14 +8,14 @@ use crate::worker::layer::simd::{self, Kernel, Vector};
 pub const AHEAD: usize = 4096 / size_of::<f32>();
 
 /// What becomes of numbers as they arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Store {
     /// They replace what was there, past the caches.
     Streamed,
     /// They replace what was there and stay in the cache.
     Cached,
-    /// They are added to what was there.
-    Added,
+    /// They are added to what was there, and the sum is multiplied.
+    Summed { factor: f32 },
 }
 
 /// Brings `from` to `to`, which are of the same length.
@@ -60,7 +60,7 @@ impl Kernel<f32> for Bring {
             match self.store {
                 Store::Streamed => self.registers::<V, 0>(head, head + whole),
                 Store::Cached => self.registers::<V, 1>(head, head + whole),
-                Store::Added => self.registers::<V, 2>(head, head + whole),
+                Store::Summed { .. } => self.registers::<V, 2>(head, head + whole),
             }
             self.few::<V>(head + whole, self.length);
         }
@@ -69,6 +69,13 @@ impl Kernel<f32> for Bring {
 }
 
 impl Bring {
+    fn factor(&self) -> f32 {
+        match self.store {
+            Store::Summed { factor } => factor,
+            Store::Streamed | Store::Cached => 1.0,
+        }
+    }
+
     /// Whole registers. `STORE` is one of [`Store`], known in the loop.
     #[inline(always)]
     unsafe fn registers<V: Vector<Element = f32>, const STORE: u8>(
@@ -76,6 +83,7 @@ impl Bring {
         from: usize,
         until: usize,
     ) {
+        let factor = V::splat(self.factor());
         for at in (from..until).step_by(V::LANES) {
             // SAFETY: a register lies there, as promised; any address may be fetched.
             unsafe {
@@ -87,7 +95,7 @@ impl Bring {
                     1 => numbers.store(target),
                     _ => {
                         V::prefetch(target.wrapping_add(AHEAD));
-                        numbers.add(V::load(target)).store(target);
+                        numbers.add(V::load(target)).mul(factor).store(target);
                     }
                 }
             }
@@ -106,7 +114,10 @@ impl Bring {
             let (source, target) = (self.from.add(from), self.to.add(from));
             let numbers = V::load_first(source, count);
             let result = match self.store {
-                Store::Added => numbers.add(V::load_first(target, count)),
+                Store::Summed { factor } => {
+                    let sum = numbers.add(V::load_first(target, count));
+                    sum.mul(V::splat(factor))
+                }
                 Store::Streamed | Store::Cached => numbers,
             };
             result.store_first(target, count);
@@ -123,12 +134,13 @@ mod tests {
         let from: Vec<f32> = (0..200).map(|i| i as f32).collect();
         for (start, length) in [(0, 0), (1, 1), (3, 14), (0, 64), (5, 131), (2, 198)] {
             let numbers = &from[start..start + length];
-            for store in [Store::Streamed, Store::Cached, Store::Added] {
+            let summed = Store::Summed { factor: 0.5 };
+            for store in [Store::Streamed, Store::Cached, summed] {
                 let mut to = vec![1.0; 200];
                 bring(numbers, &mut to[200 - length..], store);
                 let due = |i: usize| match (i.checked_sub(200 - length), store) {
                     (None, _) => 1.0,
-                    (Some(i), Store::Added) => 1.0 + numbers[i],
+                    (Some(i), Store::Summed { factor }) => (1.0 + numbers[i]) * factor,
                     (Some(i), _) => numbers[i],
                 };
                 assert!(

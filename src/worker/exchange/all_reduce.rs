@@ -3,11 +3,10 @@
 //!
 //! ```text
 //! gradients ─► buckets ─► courier (a thread, where the exchange overlaps) ─► Collective: the ring
-//! ring: schedule says what crosses when, links carry it, combine adds it
+//! ring: schedule says what crosses when, links carry it, passes add it
 //! ```
 
 pub mod collective;
-pub mod combine;
 mod courier;
 mod flat;
 mod link;

@@ -80,7 +80,7 @@ impl Side for Rank {
         // Reduce-scatter: the other rank sums our first half, and we the second one.
         for (slab, (sent, summed)) in slabs(sent, summed).enumerate() {
             put(sent, &self.outgoing, slab);
-            take(&self.incoming, slab, summed, Store::Added);
+            take(&self.incoming, slab, summed, Store::Summed { factor: 1.0 });
         }
         // All-gather: sums go out, and those of the other rank come.
         for (slab, (taken, summed)) in slabs(sent, summed).enumerate() {

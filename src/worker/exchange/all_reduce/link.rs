@@ -1,9 +1,9 @@
 //! The two ends that a rank has in the ring, whatever carries the numbers: none of them ever waits, so
 //! that a rank can send and receive at the same time without a second thread.
 
-use super::combine::Combine;
 use crate::terms::Phase;
 use crate::worker::exchange::transport::{Socket, pipe};
+use crate::worker::passes::{Store, bring};
 use anyhow::Result;
 use rustix::event::PollFlags;
 use std::io::{ErrorKind, Read, Write};
@@ -43,9 +43,9 @@ pub trait Sender: End {
 
 /// Where numbers come.
 pub trait Receiver: End {
-    /// Joins numbers that have come with the first ones of `own`, and says how many; those that it does
-    /// not count come again, to be joined in the same way.
-    fn take(&mut self, own: &mut [f32], combine: Combine) -> Result<usize>;
+    /// Stores numbers that have come in the first places of `own`, and says how many; those that it does
+    /// not count come again, to be stored in the same way.
+    fn take(&mut self, own: &mut [f32], store: Store) -> Result<usize>;
 }
 
 macro_rules! pipe_end {
@@ -83,10 +83,10 @@ impl Sender for pipe::Writer {
 }
 
 impl Receiver for pipe::Reader {
-    fn take(&mut self, own: &mut [f32], combine: Combine) -> Result<usize> {
+    fn take(&mut self, own: &mut [f32], store: Store) -> Result<usize> {
         let come = self.peek(own.len())?;
         let count = come.len();
-        combine.apply(&mut own[..count], come);
+        bring(come, &mut own[..count], store);
         self.advance(count);
         Ok(count)
     }
@@ -149,18 +149,19 @@ impl Sender for Stream {
 }
 
 impl Receiver for Stream {
-    fn take(&mut self, own: &mut [f32], combine: Combine) -> Result<usize> {
+    fn take(&mut self, own: &mut [f32], store: Store) -> Result<usize> {
         let most = own.len().min(SCRATCH);
-        let into = match combine {
-            Combine::Copy => &mut own[..],
-            Combine::AddAndScale(_) => &mut self.scratch[..most],
+        let summed = matches!(store, Store::Summed { .. });
+        let into = match summed {
+            true => &mut self.scratch[..most],
+            false => &mut own[..],
         };
         let bytes = &mut bytemuck::cast_slice_mut(into)[self.torn..];
         let crossed = self.socket.read(bytes);
         let crossed = crossed_bytes(crossed, ErrorKind::UnexpectedEof, &self.socket)?;
         let count = self.whole(crossed);
-        if combine != Combine::Copy {
-            combine.apply(&mut own[..count], &self.scratch[..count]);
+        if summed {
+            bring(&self.scratch[..count], &mut own[..count], store);
             if self.torn > 0 {
                 self.scratch[0] = self.scratch[count];
             }

@@ -3,7 +3,6 @@
 //! memory of a bucket, and links. Out: sums in that memory. Which numbers go when: see [`Schedule`].
 
 use super::collective::{Bucket, Collective, Traffic};
-use super::combine::Combine;
 use super::flat::Flat;
 use super::link::{Receiver, Sender, Stream};
 use super::patience::Patience;
@@ -12,6 +11,7 @@ use crate::terms::{RoleName, Transport};
 use crate::worker::exchange::transport::frame::Head;
 use crate::worker::exchange::transport::{self, Listener, Peer, Socket, Token, pipe};
 use crate::worker::parameters::Memory;
+use crate::worker::passes::Store;
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,7 +103,7 @@ impl Ring {
         let head = |number: usize| Move {
             tick: 0,
             elements: number * HEAD..(number + 1) * HEAD,
-            combine: Combine::Copy,
+            store: Store::Cached,
         };
         // SAFETY: the memory is of this function, which does nothing else with it meanwhile.
         unsafe {
@@ -157,7 +157,7 @@ impl Ring {
             if let Some(part) = &mut receives.part {
                 // SAFETY: the same.
                 let own = unsafe { flat.first_of(&part.elements) };
-                let count = self.before.take(own, part.combine)?;
+                let count = self.before.take(own, part.store)?;
                 receives.advance(count);
                 crossed += count;
             }

@@ -7,7 +7,7 @@
 //! one another: in one tick each of the slabs that are under way makes one step, so that what comes in
 //! one tick is sent on from the cache in the next.
 
-use super::combine::Combine;
+use crate::worker::passes::Store;
 use std::ops::Range;
 
 /// Numbers in a piece. The pieces of all slabs under way stay in the second-level cache.
@@ -23,7 +23,7 @@ pub struct Move {
     pub tick: usize,
     pub elements: Range<usize>,
     /// What the receiver does with it.
-    pub combine: Combine,
+    pub store: Store,
 }
 
 /// The moves of one rank for one array.
@@ -64,15 +64,15 @@ impl Schedule {
 
     fn one(self, sender: usize, tick: usize, step: usize) -> Move {
         let piece = (sender + 2 * self.ranks - step) % self.ranks;
-        let combine = match (step + 2).cmp(&self.ranks) {
-            std::cmp::Ordering::Less => Combine::AddAndScale(1.0),
-            std::cmp::Ordering::Equal => Combine::AddAndScale(self.scale),
-            std::cmp::Ordering::Greater => Combine::Copy,
+        let store = match step + 2 {
+            left if left < self.ranks => Store::Summed { factor: 1.0 },
+            left if left == self.ranks => Store::Summed { factor: self.scale },
+            _ => Store::Cached,
         };
         Move {
             tick,
             elements: self.piece(tick - step, piece),
-            combine,
+            store,
         }
     }
 
@@ -91,6 +91,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::passes::bring;
     use proptest::prelude::*;
 
     fn schedule(rank: usize, ranks: usize, elements: usize) -> Schedule {
@@ -121,7 +122,7 @@ mod tests {
             let sender = (rank + ranks - 1) % ranks;
             for part in all[sender].iter().filter(|part| part.tick == tick) {
                 let come = &before[sender][part.elements.clone()];
-                part.combine.apply(&mut own[part.elements.clone()], come);
+                bring(come, &mut own[part.elements.clone()], part.store);
             }
         }
     }
