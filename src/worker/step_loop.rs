@@ -128,6 +128,8 @@ impl StepLoop {
         seen.exchanged_bytes = self.exchange.exchanged_bytes() - before;
         seen.links = since(&links_before, self.exchange.links());
         self.exchange.finish().context("after the last step")?;
+        // Servers may have reached the last one only now.
+        self.checkpoint(&mut StepClock::start())?;
         seen.global_steps = self.exchange.global_step();
         Ok(seen)
     }
