@@ -4,7 +4,7 @@
 //!
 //! Two threads, each on a core of its own, stand for the two processes: the kernel takes the same paths
 //! for both. What is measured shares no code with what it judges: no handshake, no heads, no locks, and
-//! of the real exchange only the sizes.
+//! of the real exchange only the sizes. The tensors of a small model move many times in a round.
 //!
 //! | ceiling | what is done | bytes that count |
 //! |---|---|---|
@@ -41,13 +41,38 @@ pub fn serve(process: &mut Process<'_>) -> Result<()> {
     probe.measure(&mut |event| events::emit(&event))
 }
 
+/// A round moves so many bytes at least: less would measure how long the two sides take to meet.
+const LEAST_BYTES: usize = 16 << 20;
+
+/// What moves in a round.
+#[derive(Debug)]
+struct Load {
+    /// Scalars of each tensor, in the order in which they travel.
+    lengths: Vec<usize>,
+    /// How often all of them do.
+    again: usize,
+}
+
+impl Load {
+    fn of(lengths: Vec<usize>) -> Self {
+        let bytes = lengths.iter().sum::<usize>() * size_of::<f32>();
+        Self {
+            lengths,
+            again: LEAST_BYTES.div_ceil(bytes.max(1)),
+        }
+    }
+
+    fn elements(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+}
+
 /// What is to be measured, and where.
 #[derive(Debug)]
 pub struct Probe {
     settings: Settings,
     transport: Transport,
-    /// Scalars of each tensor, in the order in which they travel.
-    lengths: Vec<usize>,
+    load: Load,
     /// Of a worker.
     cores: Vec<usize>,
     /// Of a server, or of another worker.
@@ -59,11 +84,12 @@ impl Probe {
     /// A job without cores, or with a model that is not built into this version.
     pub fn of(job: &Job) -> Result<Self> {
         let lengths = model::lengths(&job.settings).context("sizes of the model's tensors")?;
+        let load = Load::of(lengths);
         let cores = cores(job.devices.first())?;
         Ok(Self {
             transport: transport::resolve(&job.settings),
             settings: job.settings.clone(),
-            lengths,
+            load,
             peer_cores: job
                 .devices
                 .get(1)
@@ -110,20 +136,16 @@ impl Probe {
     fn rounds(&self, of: CeilingOf) -> Result<Vec<f64>> {
         let places = [self.cores[0], self.peer_cores[0]];
         match of {
-            CeilingOf::Copy => memory::copy(&self.lengths, places[0]),
-            CeilingOf::OneWay(Transport::SharedMemory) => memory::into(&self.lengths, places[0]),
+            CeilingOf::Copy => memory::copy(&self.load, places[0]),
+            CeilingOf::OneWay(Transport::SharedMemory) => memory::into(&self.load, places[0]),
             CeilingOf::BothWays(Transport::SharedMemory) => {
-                memory::into_and_out_of(&self.lengths, places[0])
+                memory::into_and_out_of(&self.load, places[0])
             }
-            CeilingOf::AllReduce(Transport::SharedMemory) => {
-                ring::all_reduce(self.elements(), places)
-            }
-            CeilingOf::OneWay(by) => socket::one_way(by, &self.lengths, places),
-            CeilingOf::BothWays(by) => socket::both_ways(by, &self.lengths, places),
-            CeilingOf::AllReduce(by) => socket::all_reduce(by, &self.lengths, places),
-            CeilingOf::Apply => {
-                apply::rounds(&self.settings, self.elements(), &self.updating_cores())
-            }
+            CeilingOf::AllReduce(Transport::SharedMemory) => ring::all_reduce(&self.load, places),
+            CeilingOf::OneWay(by) => socket::one_way(by, &self.load, places),
+            CeilingOf::BothWays(by) => socket::both_ways(by, &self.load, places),
+            CeilingOf::AllReduce(by) => socket::all_reduce(by, &self.load, places),
+            CeilingOf::Apply => apply::rounds(&self.settings, &self.load, &self.updating_cores()),
         }
     }
 
@@ -151,13 +173,9 @@ impl Probe {
         }
     }
 
-    /// Of the model.
-    fn elements(&self) -> usize {
-        self.lengths.iter().sum()
-    }
-
+    /// Of all tensors, as often as a round moves them.
     fn bytes(&self) -> usize {
-        self.elements() * size_of::<f32>()
+        self.load.elements() * size_of::<f32>() * self.load.again
     }
 }
 
@@ -197,6 +215,11 @@ fn times(mut round: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
         result.map(|()| seconds)
     };
     (0..ROUNDS).map(measured).collect()
+}
+
+/// Does something so many times.
+fn repeated(times: usize, mut work: impl FnMut() -> Result<()>) -> Result<()> {
+    (0..times).try_for_each(|_| work())
 }
 
 #[cfg(test)]

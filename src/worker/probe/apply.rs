@@ -1,7 +1,7 @@
 //! The ceiling of an update: arrays as long as the parameters, read and written once by each thread of
 //! who updates them, with next to no arithmetic.
 
-use super::times;
+use super::{Load, repeated, times};
 use crate::spec::settings::Settings;
 use crate::terms::OptimizerName;
 use crate::worker::cores::pinned_pool;
@@ -27,18 +27,19 @@ pub fn accesses(settings: &Settings) -> usize {
     2 * written(settings) + 1
 }
 
-/// Rounds of one update of so many parameters, shared by a thread on each core.
-pub fn rounds(settings: &Settings, elements: usize, cores: &[usize]) -> Result<Vec<f64>> {
+/// Rounds of an update of all tensors, shared by a thread on each core.
+pub fn rounds(settings: &Settings, load: &Load, cores: &[usize]) -> Result<Vec<f64>> {
     let pool = pinned_pool(0, cores)?;
-    let share = elements.div_ceil(cores.len());
+    let share = load.elements().div_ceil(cores.len());
     let arrays = pool.broadcast(|_| Mutex::new(Arrays::new(written(settings), share)));
-    times(|| {
+    let update = || {
         pool.broadcast(|thread| {
             let own = arrays[thread.index()].lock();
             own.expect("no pass panics").pass();
         });
         Ok(())
-    })
+    };
+    times(|| repeated(load.again, update))
 }
 
 /// One thread's share of all arrays, made by this thread.

@@ -1,16 +1,16 @@
 //! Ceilings of memory on one core: copies from array to array, and into and out of memory that other
 //! processes could map.
 
-use super::filled;
 use super::pair::alone;
+use super::{Load, filled};
 use crate::worker::exchange::transport::Segment;
 use crate::worker::passes::{Store, bring};
 use anyhow::Result;
 
 /// All tensors from one array to another.
-pub fn copy(lengths: &[usize], place: usize) -> Result<Vec<f64>> {
-    alone(place, || {
-        let (from, mut into) = (filled(lengths), filled(lengths));
+pub fn copy(load: &Load, place: usize) -> Result<Vec<f64>> {
+    alone(place, load.again, || {
+        let (from, mut into) = (filled(&load.lengths), filled(&load.lengths));
         Ok(move || {
             for (into, from) in into.iter_mut().zip(&from) {
                 bring(from, into, Store::Streamed);
@@ -21,9 +21,9 @@ pub fn copy(lengths: &[usize], place: usize) -> Result<Vec<f64>> {
 }
 
 /// All tensors into shared memory.
-pub fn into(lengths: &[usize], place: usize) -> Result<Vec<f64>> {
-    alone(place, || {
-        let (gradients, pushed) = (filled(lengths), Segment::create(lengths.iter().sum())?);
+pub fn into(load: &Load, place: usize) -> Result<Vec<f64>> {
+    alone(place, load.again, || {
+        let (gradients, pushed) = (filled(&load.lengths), Segment::create(load.elements())?);
         Ok(move || {
             write(&gradients, &pushed);
             Ok(())
@@ -32,10 +32,10 @@ pub fn into(lengths: &[usize], place: usize) -> Result<Vec<f64>> {
 }
 
 /// All tensors into shared memory, and as many out of it.
-pub fn into_and_out_of(lengths: &[usize], place: usize) -> Result<Vec<f64>> {
-    alone(place, || {
-        let elements = lengths.iter().sum();
-        let (gradients, mut parameters) = (filled(lengths), filled(lengths));
+pub fn into_and_out_of(load: &Load, place: usize) -> Result<Vec<f64>> {
+    alone(place, load.again, || {
+        let elements = load.elements();
+        let (gradients, mut parameters) = (filled(&load.lengths), filled(&load.lengths));
         let (pushed, pulled) = (Segment::create(elements)?, Segment::create(elements)?);
         Ok(move || {
             write(&gradients, &pushed);

@@ -1,7 +1,7 @@
 //! Two threads on two cores that start their rounds together. In: what each side does in a round. Out:
 //! seconds of each round as the first side sees it. Knows neither sockets nor memory.
 
-use super::times;
+use super::{repeated, times};
 use crate::worker::cores::bind;
 use anyhow::{Context, Result};
 use std::thread;
@@ -12,16 +12,17 @@ pub trait Side {
     fn signal(&mut self) -> Result<()>;
     /// Waits for such a message.
     fn wait(&mut self) -> Result<()>;
-    /// Its part of a round.
+    /// Its part of a round, or of one repetition in it.
     fn round(&mut self) -> Result<()>;
 }
 
-/// Runs all rounds. A side that fails is dropped, which must end all waits of the other one.
+/// Runs all rounds, of so many repetitions each. A side that fails is dropped, which must end all waits of the other one.
 ///
 /// # Errors
 /// Those of the first side before those of the second.
 pub fn run<A: Side, B: Side>(
     places: [usize; 2],
+    again: usize,
     first: impl FnOnce() -> Result<A> + Send,
     second: impl FnOnce() -> Result<B> + Send,
 ) -> Result<Vec<f64>> {
@@ -31,7 +32,7 @@ pub fn run<A: Side, B: Side>(
         side.wait()?;
         times(|| {
             side.signal()?;
-            side.round()?;
+            repeated(again, || side.round())?;
             side.wait()
         })
     };
@@ -41,7 +42,7 @@ pub fn run<A: Side, B: Side>(
         side.signal()?;
         for _ in 0..=super::ROUNDS {
             side.wait()?;
-            side.round()?;
+            repeated(again, || side.round())?;
             side.signal()?;
         }
         anyhow::Ok(())
@@ -60,14 +61,16 @@ pub fn run<A: Side, B: Side>(
     })
 }
 
-/// Does rounds of one side alone, on a core.
+/// Does rounds, of so many repetitions each, of one side alone, on a core.
 pub fn alone<A: FnMut() -> Result<()>>(
     place: usize,
+    again: usize,
     make: impl FnOnce() -> Result<A> + Send,
 ) -> Result<Vec<f64>> {
     let work = || {
         bind(&[place])?;
-        times(make()?)
+        let mut part = make()?;
+        times(|| repeated(again, &mut part))
     };
     thread::scope(|scope| scope.spawn(work).join().ok().context("a probe panicked")?)
 }

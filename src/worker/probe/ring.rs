@@ -4,8 +4,8 @@
 //! A rank of a ring sends half of its array, adds what comes to the other half, sends that, and takes
 //! what comes then. All that is sent goes through a small buffer, slab by slab, which stays in a cache.
 
-use super::filled;
 use super::pair::{self, Side};
+use super::{Load, filled};
 use crate::worker::exchange::transport::Segment;
 use crate::worker::passes::{Store, bring_raw};
 use anyhow::{Context, Result};
@@ -18,8 +18,8 @@ const SLAB: usize = (256 << 10) / size_of::<f32>();
 /// Slabs of a buffer: one is read while the next is written.
 const SLABS: usize = 2;
 
-/// Rounds of arrays of so many numbers.
-pub fn all_reduce(elements: usize, places: [usize; 2]) -> Result<Vec<f64>> {
+/// Rounds of an array as long as all tensors together.
+pub fn all_reduce(load: &Load, places: [usize; 2]) -> Result<Vec<f64>> {
     let ours = [
         Segment::create(SLABS * SLAB)?,
         Segment::create(SLABS * SLAB)?,
@@ -29,7 +29,7 @@ pub fn all_reduce(elements: usize, places: [usize; 2]) -> Result<Vec<f64>> {
     let (to_first, from_second) = sync_channel(1);
     let rank = |[outgoing, incoming]: [Segment; 2], tell, told| {
         move || {
-            let array = filled(&[elements]).remove(0);
+            let array = filled(&[load.elements()]).remove(0);
             Ok(Rank {
                 array,
                 outgoing,
@@ -41,6 +41,7 @@ pub fn all_reduce(elements: usize, places: [usize; 2]) -> Result<Vec<f64>> {
     };
     pair::run(
         places,
+        load.again,
         rank(ours, to_second, from_second),
         rank(theirs, to_first, from_first),
     )

@@ -1,7 +1,7 @@
 //! Ceilings of sockets: writes and reads of the sizes that move most, with nothing between them.
 
-use super::filled;
 use super::pair::{self, Side};
+use super::{Load, filled};
 use crate::terms::Transport;
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::{cast_slice, cast_slice_mut};
@@ -33,12 +33,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GONE: &str = "the other side of the probe is gone";
 
 /// All tensors from the first core to the second.
-pub fn one_way(by: Transport, lengths: &[usize], places: [usize; 2]) -> Result<Vec<f64>> {
-    run(by, lengths, places, [End::send_all, End::receive_all])
+pub fn one_way(by: Transport, load: &Load, places: [usize; 2]) -> Result<Vec<f64>> {
+    run(by, load, places, [End::send_all, End::receive_all])
 }
 
 /// And back after that.
-pub fn both_ways(by: Transport, lengths: &[usize], places: [usize; 2]) -> Result<Vec<f64>> {
+pub fn both_ways(by: Transport, load: &Load, places: [usize; 2]) -> Result<Vec<f64>> {
     let there_and_back = |end: &mut End| {
         end.send_all()?;
         end.receive_all()
@@ -47,12 +47,17 @@ pub fn both_ways(by: Transport, lengths: &[usize], places: [usize; 2]) -> Result
         end.receive_all()?;
         end.send_all()
     };
-    run(by, lengths, places, [there_and_back, back])
+    run(by, load, places, [there_and_back, back])
 }
 
 /// What two ranks of a ring send each other, half of the model twice, in both directions at a time.
-pub fn all_reduce(by: Transport, lengths: &[usize], places: [usize; 2]) -> Result<Vec<f64>> {
-    run(by, &[lengths.iter().sum()], places, [End::swap, End::swap])
+pub fn all_reduce(by: Transport, load: &Load, places: [usize; 2]) -> Result<Vec<f64>> {
+    // As one stream, in which no side ever waits for the other's last byte.
+    let whole = Load {
+        lengths: vec![load.elements() * load.again],
+        again: 1,
+    };
+    run(by, &whole, places, [End::swap, End::swap])
 }
 
 /// What an end does in a round.
@@ -60,7 +65,7 @@ type Part = fn(&mut End) -> Result<()>;
 
 fn run(
     by: Transport,
-    lengths: &[usize],
+    load: &Load,
     places: [usize; 2],
     [ours, theirs]: [Part; 2],
 ) -> Result<Vec<f64>> {
@@ -74,13 +79,13 @@ fn run(
             Ok(End {
                 socket,
                 most_read,
-                from: filled(lengths),
-                into: filled(lengths),
+                from: filled(&load.lengths),
+                into: filled(&load.lengths),
                 part,
             })
         }
     };
-    pair::run(places, end(first, ours), end(second, theirs))
+    pair::run(places, load.again, end(first, ours), end(second, theirs))
 }
 
 /// Both ends of a new connection.
