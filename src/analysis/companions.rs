@@ -51,6 +51,8 @@ impl<'a> Companions<'a> {
     pub fn best_single(&self) -> Option<&'a CellSummary> {
         self.measured()
             .filter(|cell| cell.replicas == 1 && !is(cell, "model.name", "none"))
+            // A server has a device of its own.
+            .filter(|cell| !is(cell, "cluster.topology", "parameter-server"))
             .max_by(|a, b| median_rate(a).total_cmp(&median_rate(b)))
     }
 

@@ -29,7 +29,7 @@ const REACHED: Colour = Colour(0x00, 0x72, 0xb2);
 /// Empty room between groups, in bars.
 const GAP: f64 = 0.7;
 /// Lines of a group's name, and of a bar's label.
-const NAME_LINES: usize = 3;
+const NAME_LINES: usize = 6;
 const LABEL_LINES: usize = 2;
 const SHARE_SIZE: f64 = 11.0;
 /// Of the thinnest part that its share is written in.
