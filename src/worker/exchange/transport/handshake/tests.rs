@@ -34,19 +34,24 @@ fn call(
     })
 }
 
+/// A worker's connection to a server, and the server's to it.
+fn meet(transport: Transport, seed: u8, ends: (Peer, Peer)) -> (Socket, Socket) {
+    let token = token(seed);
+    let listener = Listener::bind(transport, &token, ends.1).unwrap();
+    let (called, taken) = call(&listener, &token, |address| {
+        connect(&address, &token, ends, SILENCE)
+    });
+    (called.unwrap(), taken.unwrap())
+}
+
 #[test]
 fn processes_of_one_repeat_find_each_other() {
     for (seed, transport) in [Transport::Tcp, Transport::Unix, Transport::SharedMemory]
         .into_iter()
         .enumerate()
     {
-        let token = token(seed as u8);
         let (me, server) = (peer(RoleName::Worker, 3), peer(RoleName::Server, 0));
-        let listener = Listener::bind(transport, &token, server).unwrap();
-        let (called, taken) = call(&listener, &token, |address| {
-            connect(&address, &token, (me, server), SILENCE)
-        });
-        let (mut called, mut taken) = (called.unwrap(), taken.unwrap());
+        let (mut called, mut taken) = meet(transport, seed as u8, (me, server));
         assert_eq!((called.peer(), taken.peer()), (server, me));
         called.send(&[b"ab", b"", b"c"], Phase::Push).unwrap();
         let mut bytes = [0; 3];
@@ -140,18 +145,8 @@ fn who_is_no_process_of_xrun_does_not_end_the_listening() {
 
 #[test]
 fn who_hangs_up_or_stays_silent_is_lost() {
-    let known = token(14);
-    let server = peer(RoleName::Server, 2);
-    let listener = Listener::bind(Transport::Unix, &known, server).unwrap();
-    let (called, taken) = call(&listener, &known, |address| {
-        connect(
-            &address,
-            &known,
-            (peer(RoleName::Worker, 0), server),
-            SILENCE,
-        )
-    });
-    let (mut called, taken) = (called.unwrap(), taken.unwrap());
+    let ends = (peer(RoleName::Worker, 0), peer(RoleName::Server, 2));
+    let (mut called, taken) = meet(Transport::Unix, 14, ends);
     let silent = called.receive(&mut [0; 4], Phase::Pull).unwrap_err();
     let lost = silent.downcast_ref::<PeerLost>().unwrap();
     assert_eq!(lost.peer, "server 2");
@@ -167,18 +162,8 @@ fn who_hangs_up_or_stays_silent_is_lost() {
 #[test]
 fn open_files_cross_a_unix_socket() {
     use super::super::Segment;
-    let known = token(15);
-    let server = peer(RoleName::Server, 0);
-    let listener = Listener::bind(Transport::SharedMemory, &known, server).unwrap();
-    let (called, taken) = call(&listener, &known, |address| {
-        connect(
-            &address,
-            &known,
-            (peer(RoleName::Worker, 0), server),
-            SILENCE,
-        )
-    });
-    let (mut called, mut taken) = (called.unwrap(), taken.unwrap());
+    let ends = (peer(RoleName::Worker, 0), peer(RoleName::Server, 0));
+    let (mut called, mut taken) = meet(Transport::SharedMemory, 15, ends);
     let ours = Segment::create(5).unwrap();
     called.send_descriptor(ours.as_fd()).unwrap();
     let theirs = Segment::open(taken.receive_descriptor().unwrap(), 5).unwrap();
