@@ -111,6 +111,7 @@ impl<'a> Harness<'a> {
             block: repeat,
             position: 1,
             label: "null model".into(),
+            twin_of: String::new(),
             started_at: String::new(),
             outcome: result.outcome,
             reason: String::new(),

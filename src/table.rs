@@ -53,6 +53,8 @@ pub struct RepeatRow {
     /// UTC, RFC 3339.
     pub started_at: String,
     pub outcome: Outcome,
+    /// The cell that this row's is the A/A twin of; empty for all others.
+    pub twin_of: String,
     /// Empty for a completed repeat without marks.
     pub reason: String,
     pub marks: Vec<Mark>,
@@ -99,6 +101,7 @@ impl RepeatRow {
             reason: String::new(),
             marks: Vec::new(),
             axis_labels: BTreeMap::new(),
+            twin_of: String::new(),
             settings: BTreeMap::new(),
             resolved: Resolved::default(),
             measured: None,

@@ -37,6 +37,7 @@ impl RowBuilder {
             block: 0,
             position: 1,
             label: String::new(),
+            twin_of: String::new(),
             started_at: "2030-01-01T00:00:00Z".into(),
             outcome: Outcome::Completed,
             reason: String::new(),
@@ -112,6 +113,12 @@ impl RowBuilder {
     }
 
     pub fn mark(mut self, mark: Mark) -> RowBuilder {
+    /// The A/A twin of a cell.
+    pub fn twin_of(mut self, original: &RepeatRow) -> RowBuilder {
+        self.row.twin_of.clone_from(&original.key.cell);
+        self.label(&format!("{} (twin)", original.label))
+    }
+
         self.row.marks.push(mark);
         self
     }

@@ -18,6 +18,8 @@ pub struct CellSummary {
     pub cell: String,
     pub label: String,
     pub axis_labels: BTreeMap<String, String>,
+    /// The id of the cell that this one is the A/A twin of.
+    pub twin_of: Option<String>,
     pub settings: BTreeMap<String, String>,
     pub replicas: u32,
     /// Examples a step, over all replicas.
@@ -77,6 +79,11 @@ impl Summary {
     /// Completed cells.
     pub fn measured(&self) -> impl Iterator<Item = (&CellSummary, &Figures)> {
         self.cells
+    /// Cells that answer a question: all but A/A twins, which only tell how much noise there is.
+    pub fn originals(&self) -> impl Iterator<Item = &CellSummary> {
+        self.cells.iter().filter(|cell| cell.twin_of.is_none())
+    }
+
             .iter()
             .filter_map(|cell| cell.figures.as_ref().map(|figures| (cell, figures)))
     }
@@ -108,6 +115,7 @@ impl CellSummary {
             label: shown.label.clone(),
             axis_labels: shown.axis_labels.clone(),
             settings: shown.settings.clone(),
+            twin_of: Some(shown.twin_of.clone()).filter(|original| !original.is_empty()),
             replicas: match resolved.replicas {
                 0 => declared_replicas(&shown.settings),
                 replicas => replicas,

@@ -55,6 +55,7 @@ pub(super) const LEADING: &[Column] = &[
     of_row!("block", false, block),
     of_row!("position", false, position),
     of_row!("label", false, label),
+    of_row!("twin_of", false, twin_of),
     of_row!("outcome", true, outcome),
     of_row!("reason", false, reason),
     of_row!("marks", false, marks),

@@ -55,6 +55,7 @@ fn row(run: u32, repeat: u32) -> RepeatRow {
         block: repeat,
         position: 1,
         label: "2 devices, input on host".to_owned(),
+        twin_of: String::new(),
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         outcome: Outcome::Completed,
         reason: "it said:\n\"half, or so\"\n".to_owned(),

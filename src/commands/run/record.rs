@@ -137,6 +137,10 @@ fn declared(cell: &Cell) -> RepeatRow {
 }
 
 fn provenance(prepared: &Prepared) -> Provenance {
+        twin_of: cell
+            .twin_of
+            .as_ref()
+            .map_or_else(String::new, |id| id.0.clone()),
     Provenance {
         machine: prepared.machine_name.clone(),
         xrun_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -102,7 +102,7 @@ prop_compose! {
 prop_compose! {
     fn row()(
         numbers in vec(any::<u32>(), 5),
-        text in vec(any::<String>(), 11),
+        text in vec(any::<String>(), 12),
         cell in "[0-9a-f]{12}",
         outcome in prop::sample::select(Outcome::VARIANTS),
         marks in vec(prop::sample::select(Mark::VARIANTS), 0..3),
@@ -121,6 +121,7 @@ prop_compose! {
             label: next(),
             started_at: next(),
             outcome,
+            twin_of: next(),
             reason: next(),
             marks,
             axis_labels,
