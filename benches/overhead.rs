@@ -121,6 +121,7 @@ impl<'a> Harness<'a> {
             resolved: Resolved::default(),
             measured: result.measured,
             ceilings: xrun::table::Ceilings::default(),
+            state: xrun::table::State::default(),
             provenance: Provenance::default(),
         };
         self.journal

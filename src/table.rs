@@ -3,7 +3,8 @@
 //! interrupted the writing. Knows no settings by name, plans nothing and runs nothing.
 //!
 //! [`Journal`] is the folder open for writing; [`read_repeats`] and [`visit_samples`] read it;
-//! [`resume`] says what is left to measure, [`references`] what others measured before.
+//! [`resume`] says what is left to measure, [`retaken`] which rows give way to others, [`references`] what
+//! others measured before.
 
 mod append;
 mod columns;
@@ -16,6 +17,7 @@ mod marker;
 pub mod references;
 pub(crate) mod replace;
 pub mod resume;
+pub mod retaken;
 mod samples;
 pub mod stale;
 mod summary;
@@ -28,6 +30,7 @@ pub use samples::{SampleView, visit_samples};
 pub use summary::write_summary;
 
 pub use crate::launch::{Cluster, Measured};
+pub use crate::machine::state::State;
 
 use crate::terms::{Mark, Outcome};
 use std::collections::BTreeMap;
@@ -50,11 +53,11 @@ pub struct RepeatRow {
     /// Place of the repeat within its block, from 1.
     pub position: u32,
     pub label: String,
+    /// The cell that this row's is the A/A twin of; empty for all others.
+    pub twin_of: String,
     /// UTC, RFC 3339.
     pub started_at: String,
     pub outcome: Outcome,
-    /// The cell that this row's is the A/A twin of; empty for all others.
-    pub twin_of: String,
     /// Empty for a completed repeat without marks.
     pub reason: String,
     pub marks: Vec<Mark>,
@@ -65,6 +68,8 @@ pub struct RepeatRow {
     pub resolved: Resolved,
     pub measured: Option<Measured>,
     pub ceilings: Ceilings,
+    /// The machine around it.
+    pub state: State,
     pub provenance: Provenance,
 }
 
@@ -96,16 +101,17 @@ impl RepeatRow {
             block: 0,
             position: 0,
             label: String::new(),
+            twin_of: String::new(),
             started_at: String::new(),
             outcome,
             reason: String::new(),
             marks: Vec::new(),
             axis_labels: BTreeMap::new(),
-            twin_of: String::new(),
             settings: BTreeMap::new(),
             resolved: Resolved::default(),
             measured: None,
             ceilings: Ceilings::default(),
+            state: State::default(),
             provenance: Provenance::default(),
         }
     }

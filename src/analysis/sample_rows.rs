@@ -47,6 +47,7 @@ impl RowBuilder {
             resolved: Resolved::default(),
             measured: None,
             ceilings: crate::table::Ceilings::default(),
+            state: crate::table::State::default(),
             provenance: Provenance::default(),
         };
         let builder = RowBuilder {
@@ -112,13 +113,13 @@ impl RowBuilder {
         self
     }
 
-    pub fn mark(mut self, mark: Mark) -> RowBuilder {
     /// The A/A twin of a cell.
     pub fn twin_of(mut self, original: &RepeatRow) -> RowBuilder {
         self.row.twin_of.clone_from(&original.key.cell);
         self.label(&format!("{} (twin)", original.label))
     }
 
+    pub fn mark(mut self, mark: Mark) -> RowBuilder {
         self.row.marks.push(mark);
         self
     }

@@ -9,7 +9,7 @@ use crate::analysis::companions::Companions;
 use crate::analysis::noise::{self, Floor};
 use crate::analysis::{CellSummary, Figures, MixedConventions, Story, Summary, View};
 use crate::analysis::{Part, absent, arrange, by_reason, explain, wording};
-use crate::units::{grouped, significant};
+use crate::units::{counted, grouped, significant};
 use grid::{Column, Grid};
 use std::io::{self, Write};
 
@@ -181,7 +181,8 @@ fn overhead(figures: &Figures) -> String {
     })
 }
 
-/// `* oversubscribed: 4 devices, no input`: with a number where not every repeat has the mark.
+/// `* oversubscribed: 4 devices, no input`: with a number where not every repeat has the mark. Then
+/// the cells of which repeats were taken again.
 fn write_marks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     let marked = summary.measured().flat_map(|(cell, figures)| {
         let all = figures.n();
@@ -193,7 +194,12 @@ fn write_marks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
             ),
         })
     });
-    for line in by_reason(marked) {
+    let retaken = summary.cells.iter().filter(|cell| cell.retaken > 0);
+    let retaken = retaken.map(|cell| {
+        let repeats = counted(cell.retaken as u64, "disturbed repeat");
+        (format!("{repeats} taken again"), cell.label.as_str())
+    });
+    for line in by_reason(marked.chain(retaken)) {
         write_wrapped(out, &line, "  ")?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use xrun::protocol::StepWindow;
 use xrun::table::{
-    Ceilings, Journal, Key, Measured, Opening, Provenance, RepeatRow, Resolved, SampleRow,
+    Ceilings, Journal, Key, Measured, Opening, Provenance, RepeatRow, Resolved, SampleRow, State,
     TableError, visit_samples,
 };
 use xrun::terms::{Outcome, Phase};
@@ -69,6 +69,7 @@ fn row(run: u32, repeat: u32) -> RepeatRow {
             ..Measured::default()
         }),
         ceilings: Ceilings::default(),
+        state: State::default(),
         provenance: Provenance::default(),
     }
 }
