@@ -1,6 +1,6 @@
 //! What hardware is here. In: `/proc`, `/sys`, NVML and the affinity of this process. Out: a
-//! [`Machine`], its short name, and what a record says of where it was made. [`state`] tells what else goes on in it.
-//! Knows no experiment.
+//! [`Machine`], its short name, and what a record says of where it was made. What else goes on in it
+//! while a repeat runs is [`state`]'s. Knows no experiment.
 
 mod cpu;
 mod git;

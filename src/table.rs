@@ -3,8 +3,8 @@
 //! interrupted the writing. Knows no settings by name, plans nothing and runs nothing.
 //!
 //! [`Journal`] is the folder open for writing; [`read_repeats`] and [`visit_samples`] read it;
-//! [`resume`] says what is left to measure, [`retaken`] which rows give way to others, [`references`] what
-//! others measured before.
+//! [`resume`] says what is left to measure, [`retaken`] which rows give way to later ones,
+//! [`references`] what others measured before.
 
 mod append;
 mod columns;

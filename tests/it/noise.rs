@@ -187,7 +187,7 @@ fn a_repeat_beside_a_busy_process_is_marked_kept_and_taken_again_once() {
         assert!(row["reason"].contains("other processes used"), "{row:?}");
         assert!(row["other_cpu_share"].parse::<f64>().unwrap() > 0.05);
     }
-    let end = "2 disturbed repeats: 1 taken again, 1 kept as they are";
+    let end = "2 disturbed repeats: 1 taken again, 1 kept";
     assert!(called.stderr.contains(end), "{}", called.stderr);
     let table = "1 disturbed repeat taken again: none";
     assert!(called.stdout.contains(table), "{}", called.stdout);

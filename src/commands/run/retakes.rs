@@ -78,9 +78,7 @@ impl Retakes {
         match (self.taken, kept) {
             (0, 0) => None,
             (taken, 0) => Some(format!("{disturbed}: {taken} taken again")),
-            (taken, kept) => Some(format!(
-                "{disturbed}: {taken} taken again, {kept} kept as they are"
-            )),
+            (taken, kept) => Some(format!("{disturbed}: {taken} taken again, {kept} kept")),
         }
     }
 }
@@ -136,10 +134,7 @@ mod tests {
         assert!(!retakes.note(&tasks[2]), "there are two blocks");
         assert!(retakes.due(None).is_some());
         let told = retakes.told().unwrap();
-        assert_eq!(
-            told,
-            "4 disturbed repeats: 2 taken again, 2 kept as they are"
-        );
+        assert_eq!(told, "4 disturbed repeats: 2 taken again, 2 kept");
     }
 
     #[test]
@@ -149,7 +144,7 @@ mod tests {
         assert!(!retakes.note(&task(0, 1)));
         assert_eq!(
             retakes.told().unwrap(),
-            "1 disturbed repeat: 0 taken again, 1 kept as they are"
+            "1 disturbed repeat: 0 taken again, 1 kept"
         );
     }
 }
