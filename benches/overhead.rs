@@ -111,6 +111,7 @@ impl<'a> Harness<'a> {
             block: repeat,
             position: 1,
             label: "null model".into(),
+            twin_of: String::new(),
             started_at: String::new(),
             outcome: result.outcome,
             reason: String::new(),
@@ -120,6 +121,7 @@ impl<'a> Harness<'a> {
             resolved: Resolved::default(),
             measured: result.measured,
             ceilings: xrun::table::Ceilings::default(),
+            state: xrun::table::State::default(),
             provenance: Provenance::default(),
         };
         self.journal

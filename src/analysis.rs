@@ -6,6 +6,7 @@ pub mod bottleneck;
 pub mod cluster;
 pub mod companions;
 pub mod estimate;
+pub mod noise;
 pub mod scaling;
 pub mod speedup;
 pub mod story;

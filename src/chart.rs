@@ -2,6 +2,7 @@
 //! from it SVG and PNG. Only `draw` knows a drawing library.
 
 mod axes;
+mod band;
 mod bars;
 mod caption;
 pub mod draw;
@@ -16,6 +17,8 @@ mod scene;
 pub mod speedup;
 pub mod steps;
 mod ticks;
+
+pub use band::Band;
 
 use crate::analysis::{ChartStory, MixedConventions, Story, Summary, arrange};
 use crate::terms::ChartKind;
@@ -56,6 +59,8 @@ pub enum Content {
     Lines {
         series: Vec<LineSeries>,
         guides: Vec<Guide>,
+        /// Behind all else.
+        band: Option<Band>,
     },
     /// Stacked bars; parts in the order of [`Stack::parts`].
     Bars {

@@ -72,6 +72,9 @@ pub struct RunArgs {
     /// Measure each cell this many more times than the file says.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub add_repeats: u32,
+    /// Mark repeats during which the machine was disturbed, and do not measure them again.
+    #[arg(long)]
+    pub keep_disturbed: bool,
     #[command(flatten)]
     pub lock: LockArgs,
 }

@@ -17,7 +17,7 @@
 //! |---|---|
 //! | [`commands`] | the recipes; **start reading here** |
 //! | [`units`], [`terms`], [`stats`] | the vocabulary: quantities, closed sets of words, medians and intervals |
-//! | [`machine`] | what hardware is here |
+//! | [`machine`] | what hardware is here, and what else goes on in it |
 //! | [`spec`] | a TOML file with its layers becomes a checked `Experiment`, or all its problems at once |
 //! | [`plan`] | an `Experiment` becomes frozen, ordered cells; pure |
 //! | [`flavour`] | the program that trains, and its identity |

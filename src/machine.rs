@@ -1,9 +1,11 @@
 //! What hardware is here. In: `/proc`, `/sys`, NVML and the affinity of this process. Out: a
-//! [`Machine`], its short name, and what a record says of where it was made. Knows no experiment.
+//! [`Machine`], its short name, and what a record says of where it was made. What else goes on in it
+//! while a repeat runs is [`state`]'s. Knows no experiment.
 
 mod cpu;
 mod git;
 mod gpu;
+pub mod state;
 
 pub use cpu::load_average;
 pub use git::git_revision;
@@ -82,6 +84,11 @@ impl Machine {
             .filter(|word| !word.is_empty())
             .collect::<Vec<_>>()
             .join("-")
+    }
+
+    /// The logical CPUs of all cores that may be used.
+    pub fn cpus(&self) -> Vec<usize> {
+        self.cores.iter().flatten().copied().collect()
     }
 
     /// How many cores may be used, for people: `2`, or `2 usable of 8 (affinity)`.

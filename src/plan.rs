@@ -6,6 +6,7 @@ mod expand;
 mod order;
 mod rules;
 mod select;
+mod twin;
 mod write;
 
 pub use cell::{Cell, CellId, Values};
@@ -18,7 +19,8 @@ use std::path::Path;
 /// The cells of an experiment, before anything is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// In the order of the file: the product with its last axis fastest, then the cases.
+    /// In the order of the file: the product with its last axis fastest, then the cases, then the
+    /// A/A twin if there is one.
     pub cells: Vec<Cell>,
     /// Combinations that differ from an earlier cell only in settings that do not apply to them.
     pub merged: usize,

@@ -3,7 +3,8 @@
 //! interrupted the writing. Knows no settings by name, plans nothing and runs nothing.
 //!
 //! [`Journal`] is the folder open for writing; [`read_repeats`] and [`visit_samples`] read it;
-//! [`resume`] says what is left to measure, [`references`] what others measured before.
+//! [`resume`] says what is left to measure, [`retaken`] which rows give way to later ones,
+//! [`references`] what others measured before.
 
 mod append;
 mod columns;
@@ -16,6 +17,7 @@ mod marker;
 pub mod references;
 pub(crate) mod replace;
 pub mod resume;
+pub mod retaken;
 mod samples;
 pub mod stale;
 mod summary;
@@ -28,6 +30,7 @@ pub use samples::{SampleView, visit_samples};
 pub use summary::write_summary;
 
 pub use crate::launch::{Cluster, Measured};
+pub use crate::machine::state::State;
 
 use crate::terms::{Mark, Outcome};
 use std::collections::BTreeMap;
@@ -50,6 +53,8 @@ pub struct RepeatRow {
     /// Place of the repeat within its block, from 1.
     pub position: u32,
     pub label: String,
+    /// The cell that this row's is the A/A twin of; empty for all others.
+    pub twin_of: String,
     /// UTC, RFC 3339.
     pub started_at: String,
     pub outcome: Outcome,
@@ -63,6 +68,8 @@ pub struct RepeatRow {
     pub resolved: Resolved,
     pub measured: Option<Measured>,
     pub ceilings: Ceilings,
+    /// The machine around it.
+    pub state: State,
     pub provenance: Provenance,
 }
 
@@ -94,6 +101,7 @@ impl RepeatRow {
             block: 0,
             position: 0,
             label: String::new(),
+            twin_of: String::new(),
             started_at: String::new(),
             outcome,
             reason: String::new(),
@@ -103,6 +111,7 @@ impl RepeatRow {
             resolved: Resolved::default(),
             measured: None,
             ceilings: Ceilings::default(),
+            state: State::default(),
             provenance: Provenance::default(),
         }
     }

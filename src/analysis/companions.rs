@@ -64,7 +64,7 @@ impl<'a> Companions<'a> {
     }
 
     fn measured(&self) -> impl Iterator<Item = &'a CellSummary> + use<'a> {
-        self.0.cells.iter().filter(|cell| cell.figures.is_some())
+        self.0.originals().filter(|cell| cell.figures.is_some())
     }
 
     fn same_but_input<'b>(

@@ -37,6 +37,7 @@ impl RowBuilder {
             block: 0,
             position: 1,
             label: String::new(),
+            twin_of: String::new(),
             started_at: "2030-01-01T00:00:00Z".into(),
             outcome: Outcome::Completed,
             reason: String::new(),
@@ -46,6 +47,7 @@ impl RowBuilder {
             resolved: Resolved::default(),
             measured: None,
             ceilings: crate::table::Ceilings::default(),
+            state: crate::table::State::default(),
             provenance: Provenance::default(),
         };
         let builder = RowBuilder {
@@ -109,6 +111,12 @@ impl RowBuilder {
     pub fn label(mut self, label: &str) -> RowBuilder {
         self.row.label = label.into();
         self
+    }
+
+    /// The A/A twin of a cell.
+    pub fn twin_of(mut self, original: &RepeatRow) -> RowBuilder {
+        self.row.twin_of.clone_from(&original.key.cell);
+        self.label(&format!("{} (twin)", original.label))
     }
 
     pub fn mark(mut self, mark: Mark) -> RowBuilder {

@@ -65,11 +65,9 @@ pub fn arrange<'a>(
     chart: &ChartStory,
 ) -> Result<View<'a>, MixedConventions> {
     let trains = |cell: &&CellSummary| !is(cell, "model.name", "none");
-    let mixed = summary.cells.iter().any(|cell| trains(&cell));
-    let (cells, pipelines): (Vec<_>, Vec<_>) = summary
-        .cells
-        .iter()
-        .partition(|cell| trains(cell) || !mixed);
+    let mixed = summary.originals().any(|cell| trains(&cell));
+    let (cells, pipelines): (Vec<_>, Vec<_>) =
+        summary.originals().partition(|cell| trains(cell) || !mixed);
     let categories = categories(&cells, story, &chart.x);
     let mut view = View {
         summary,
@@ -261,7 +259,8 @@ impl<'a> View<'a> {
         self.x.replace('_', " ")
     }
 
-    /// All cells, series by series along the horizontal axis, then pipelines and what has no place.
+    /// All cells, series by series along the horizontal axis, then pipelines, what has no place, and
+    /// the A/A twin.
     pub fn cells(&self) -> Vec<&'a CellSummary> {
         let placed = self.series.iter().flat_map(|series| &series.points);
         let mut cells: Vec<_> = placed.map(|point| point.cell).collect();

@@ -1,6 +1,7 @@
 //! In: rows of all runs. Out: one [`CellSummary`] for each cell of the newest run.
 
 use crate::analysis::estimate::Estimate;
+use crate::table::retaken::Retaken;
 use crate::table::{Ceilings, Measured, RepeatRow};
 use crate::terms::{Mark, Outcome, Phase};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ pub struct Summary {
 pub struct CellSummary {
     pub cell: String,
     pub label: String,
+    /// The id of the cell that this one is the A/A twin of.
+    pub twin_of: Option<String>,
     pub axis_labels: BTreeMap<String, String>,
     pub settings: BTreeMap<String, String>,
     pub replicas: u32,
@@ -26,6 +29,8 @@ pub struct CellSummary {
     /// Rows by outcome; stale rows are counted apart.
     pub outcomes: BTreeMap<Outcome, usize>,
     pub stale: usize,
+    /// Completed repeats that were disturbed and taken again; figures rest on the second attempts.
+    pub retaken: usize,
     /// Distinct reasons of what was not completed, the newest first; the first line of each.
     pub reasons: Vec<(Outcome, String)>,
     /// Outcome and reason of the newest repeat of each block that was tried and never completed, the
@@ -74,6 +79,11 @@ impl Summary {
         Summary { run, cells }
     }
 
+    /// Cells that answer a question: all but A/A twins, which only tell how much noise there is.
+    pub fn originals(&self) -> impl Iterator<Item = &CellSummary> {
+        self.cells.iter().filter(|cell| cell.twin_of.is_none())
+    }
+
     /// Completed cells.
     pub fn measured(&self) -> impl Iterator<Item = (&CellSummary, &Figures)> {
         self.cells
@@ -91,11 +101,10 @@ impl CellSummary {
             .iter()
             .copied()
             .partition(|row: &&RepeatRow| row.marks.contains(&Mark::Stale));
-        let mut repeats: Vec<_> = fresh
-            .iter()
-            .copied()
-            .filter(|row| is_measured(row))
-            .collect();
+        let again = Retaken::among(fresh.iter().copied());
+        let completed = fresh.iter().copied().filter(|row| is_measured(row));
+        let (retaken, mut repeats): (Vec<_>, Vec<_>) =
+            completed.partition(|row| again.gave_way(row));
         // The later of two values of a block is the one that is compared.
         repeats.reverse();
         let resolved = repeats.last().map_or(&shown.resolved, |row| &row.resolved);
@@ -106,6 +115,7 @@ impl CellSummary {
         CellSummary {
             cell: shown.key.cell.clone(),
             label: shown.label.clone(),
+            twin_of: Some(shown.twin_of.clone()).filter(|original| !original.is_empty()),
             axis_labels: shown.axis_labels.clone(),
             settings: shown.settings.clone(),
             replicas: match resolved.replicas {
@@ -116,6 +126,7 @@ impl CellSummary {
             threads_per_core: resolved.threads_per_core,
             outcomes: count_outcomes(&fresh),
             stale: stale.len(),
+            retaken: retaken.len(),
             reasons: reasons(&fresh),
             lost: lost(&fresh),
             marks,

@@ -1,7 +1,7 @@
 //! Time of all measured steps: flat is ideal under weak scaling, inverse under strong scaling.
 
 use crate::analysis::{Convention, Story, View};
-use crate::chart::scaling::{lines, x_axis, x_label};
+use crate::chart::scaling::{lines, noise_band, x_axis, x_label};
 use crate::chart::{Content, Figure, Guide, Panel, XAxis, caption};
 
 /// The figure of `elapsed_seconds`.
@@ -16,6 +16,7 @@ pub fn figure(view: &View, story: &Story) -> Figure {
             content: Content::Lines {
                 series: lines(view, |m| m.elapsed_seconds),
                 guides: ideal(view).into_iter().collect(),
+                band: noise_band(view, |m| m.elapsed_seconds),
             },
         }],
         notes: caption::notes(view),

@@ -4,7 +4,7 @@
 use crate::chart::axes::{Axes, LINE_HEIGHT, left_margin, x_lines};
 use crate::chart::scene::{Frame, GREY, INK, Scene, Text, wrap};
 use crate::chart::ticks::{self, Ticks};
-use crate::chart::{Content, Figure, Panel, bars, legend, lines};
+use crate::chart::{Content, Figure, Panel, band, bars, legend, lines};
 
 const WIDTH: f64 = 960.0;
 const MARGIN: f64 = 28.0;
@@ -79,9 +79,15 @@ fn draw_panel(scene: &mut Scene, panel: &Panel, room: Frame) -> f64 {
         ..room
     };
     let axes = Axes::new(frame, &panel.x, y);
+    if let Content::Lines {
+        band: Some(band), ..
+    } = &panel.content
+    {
+        band::draw(scene, &axes, band);
+    }
     axes.draw_y(scene, &panel.y_label);
     let text_lines = match &panel.content {
-        Content::Lines { series, guides } => {
+        Content::Lines { series, guides, .. } => {
             axes.draw_x(scene, &panel.x);
             lines::draw(scene, &axes, series, guides);
             x_lines(&panel.x, frame.width())
@@ -100,7 +106,14 @@ fn draw_panel(scene: &mut Scene, panel: &Panel, room: Frame) -> f64 {
 /// The vertical axis; totals above bars need a little air.
 fn vertical(panel: &Panel) -> Ticks {
     ticks::from_zero(match &panel.content {
-        Content::Lines { series, guides } => lines::highest(series, guides),
+        Content::Lines {
+            series,
+            guides,
+            band,
+        } => {
+            let band = band.as_ref().map_or(0.0, |band| band.high);
+            band.max(lines::highest(series, guides))
+        }
         Content::Bars { stacks, .. } => 1.05 * bars::highest(stacks),
     })
 }

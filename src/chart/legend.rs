@@ -1,5 +1,6 @@
 //! What colours and dashes mean: rows above the panels, so that no data is covered.
 
+use crate::chart::band;
 use crate::chart::bars::part_colour;
 use crate::chart::draw::text_width;
 use crate::chart::lines::{draw_dashes, guide_colour, marker, series_colour};
@@ -71,7 +72,11 @@ fn entries(figure: &Figure) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for panel in &figure.panels {
         let new = match &panel.content {
-            Content::Lines { series, guides } => {
+            Content::Lines {
+                series,
+                guides,
+                band,
+            } => {
                 let named = series
                     .iter()
                     .enumerate()
@@ -84,7 +89,11 @@ fn entries(figure: &Figure) -> Vec<Entry> {
                     name: guide.name.clone(),
                     sample: Sample::Guide(guide.dash, guide_colour(i)),
                 });
-                series.chain(guides).collect::<Vec<_>>()
+                let band = band.iter().map(|band| Entry {
+                    name: band.name.clone(),
+                    sample: Sample::Part(band::COLOUR),
+                });
+                series.chain(guides).chain(band).collect::<Vec<_>>()
             }
             Content::Bars {
                 parts,

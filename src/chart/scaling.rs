@@ -1,8 +1,8 @@
 //! Throughput over replicas, with the ideal line and what the input pipelines alone deliver.
 
 use crate::analysis::scaling::Series;
-use crate::analysis::{CellSummary, Convention, Estimate, Figures, Story, View};
-use crate::chart::{Content, Dash, Figure, Guide, LineSeries, Panel, Point, XAxis, caption};
+use crate::analysis::{CellSummary, Convention, Estimate, Figures, Story, View, noise};
+use crate::chart::{Band, Content, Dash, Figure, Guide, LineSeries, Panel, Point, XAxis, caption};
 use crate::table::Measured;
 use crate::units::Throughput;
 
@@ -27,7 +27,11 @@ pub fn figure(view: &View, story: &Story) -> Figure {
             x_label: x_label(view),
             y_label: "examples per second, all replicas".into(),
             x: x_axis(view),
-            content: Content::Lines { series, guides },
+            content: Content::Lines {
+                series,
+                guides,
+                band: noise_band(view, |m| m.throughput_examples_per_second),
+            },
         }],
         notes,
     }
@@ -45,6 +49,14 @@ fn level(guide: &Guide) -> f64 {
 fn far_note(guide: &Guide) -> String {
     let level = Throughput(level(guide));
     format!("above the chart: {}, {level}", guide.name)
+}
+
+/// What is not told from the median of a figure of the cell that has a twin.
+pub fn noise_band(view: &View, figure: impl Fn(&Measured) -> f64 + Copy) -> Option<Band> {
+    Band::of_figure(noise::floor_of(view.summary, figure), |floor| {
+        let figures = floor.original.figures.as_ref()?;
+        Some(figures.estimate(figure).median)
+    })
 }
 
 /// One line a series, of the median of a figure of each repeat.

@@ -1,8 +1,8 @@
 //! Speedup, and efficiency in a picture of its own: each series over its own baseline, paired by block.
 
-use crate::analysis::{CellSummary, Series, Story, View, speedup};
+use crate::analysis::{CellSummary, Series, Story, View, noise, speedup};
 use crate::chart::scaling::{lines_of, x_axis, x_label};
-use crate::chart::{Content, Figure, Guide, Panel, XAxis, caption};
+use crate::chart::{Band, Content, Figure, Guide, Panel, XAxis, caption};
 use crate::stats;
 use crate::units::counted;
 
@@ -31,14 +31,17 @@ fn one_panel(view: &View, story: &Story, title: String, panel: Panel) -> Figure 
 
 fn speedup_panel(view: &View) -> Panel {
     let ideal = common_baseline(view).and_then(|base| ideal(view, |x| x / base));
-    panel(view, "speedup (times the baseline)", ideal, |_, _| 1.0)
+    let band = Band::of_ratio(noise::floor(view.summary), 1.0);
+    let label = "speedup (times the baseline)";
+    panel(view, label, (ideal, band), |_, _| 1.0)
 }
 
 fn efficiency_panel(view: &View) -> Panel {
+    let band = Band::of_ratio(noise::floor(view.summary), 100.0);
     panel(
         view,
         "efficiency (%)",
-        ideal(view, |_| 100.0),
+        (ideal(view, |_| 100.0), band),
         |cell, base| 100.0 * f64::from(base.replicas) / f64::from(cell.replicas),
     )
 }
@@ -59,7 +62,7 @@ fn common_baseline(view: &View) -> Option<f64> {
 fn panel(
     view: &View,
     y_label: &str,
-    ideal: Option<Guide>,
+    (ideal, band): (Option<Guide>, Option<Band>),
     scale: impl Fn(&CellSummary, &CellSummary) -> f64,
 ) -> Panel {
     let series = lines_of(view, |series, cell| {
@@ -76,6 +79,7 @@ fn panel(
         content: Content::Lines {
             series,
             guides: ideal.into_iter().collect(),
+            band,
         },
     }
 }

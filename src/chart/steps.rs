@@ -2,9 +2,9 @@
 
 use crate::analysis::cluster::steps_per_second;
 use crate::analysis::companions::is;
-use crate::analysis::{CellSummary, Story, View};
-use crate::chart::scaling::{across, lines_of, x_axis, x_label};
-use crate::chart::{Content, Dash, Figure, Guide, Panel, caption};
+use crate::analysis::{CellSummary, Story, View, noise};
+use crate::chart::scaling::{across, lines_of, noise_band, x_axis, x_label};
+use crate::chart::{Band, Content, Dash, Figure, Guide, Panel, caption};
 
 /// The figure of steps a second, each of one worker's batch.
 pub fn figure(view: &View, story: &Story) -> Figure {
@@ -23,10 +23,17 @@ pub fn figure(view: &View, story: &Story) -> Figure {
             content: Content::Lines {
                 series,
                 guides: single_process(view),
+                band: band(view),
             },
         }],
         notes: caption::notes(view),
     }
+}
+
+/// What is not told from the steps of the cell that has a twin, which has its replicas.
+fn band(view: &View) -> Option<Band> {
+    let twins = noise::floor(view.summary)?.original;
+    noise_band(view, |m| steps_per_second(twins, m))
 }
 
 /// A level for each cell of one process, named apart where there are several.
@@ -34,7 +41,7 @@ fn single_process(view: &View) -> Vec<Guide> {
     let single = |cell: &&CellSummary| {
         is(cell, "cluster.topology", "single") && !is(cell, "model.name", "none")
     };
-    let cells = view.summary.cells.iter().filter(single);
+    let cells = view.summary.originals().filter(single);
     let cells: Vec<_> = cells.filter(|cell| cell.figures.is_some()).collect();
     let level = |cell: &&CellSummary| {
         let figures = cell.figures.as_ref()?;

@@ -28,9 +28,15 @@ fn outline(figure: &Figure) -> String {
             panel.y_label, panel.x_label, panel.x
         ));
         match &panel.content {
-            Content::Lines { series, guides } => {
+            Content::Lines {
+                series,
+                guides,
+                band,
+            } => {
                 lines.extend(series.iter().map(series_line));
                 lines.extend(guides.iter().map(guide_line));
+                let band = band.iter();
+                lines.extend(band.map(|b| format!("  {}: [{:.2}, {:.2}]", b.name, b.low, b.high)));
             }
             Content::Bars { parts, stacks, .. } => lines.extend(stacks.iter().map(|stack| {
                 let filled = parts.iter().zip(&stack.parts).filter(|(_, ms)| **ms > 0.0);
@@ -227,4 +233,37 @@ fn partial_rows() -> Vec<RepeatRow> {
         rows.extend(RowBuilder::cifar10(replicas).skipped(&reason, 1));
     }
     rows
+}
+
+#[test]
+fn a_twin_is_no_point_but_the_band_of_its_floor() {
+    let mut rows = RowBuilder::cifar10(1).rate(1000.0).repeats(6);
+    let twin = RowBuilder::cifar10(1).twin_of(&rows[0]).rate(980.0);
+    rows.extend(twin.repeats(6));
+    rows.extend(RowBuilder::cifar10(2).rate(1500.0).repeats(6));
+    let panel = |kind| {
+        let outline = outline(&figure(&rows, kind));
+        let lines = outline.lines().filter(|line| line.starts_with("  "));
+        lines.map(str::trim).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(panel(ChartKind::Scaling), @"
+    input on host: 1: 1002.00 [994.00, 1010.00]; 2: 1503.00 [1491.00, 1515.00]
+    ideal (Dashed): 1: 1002.0; 2: 2004.0
+    noise floor ± 2.0 % of 1 device, input on host: [981.96, 1022.04]
+    ");
+    insta::assert_snapshot!(panel(ChartKind::Speedup), @"
+    input on host: 1: 1.00 [1.00, 1.00]; 2: 1.50 [1.50, 1.50]
+    ideal (Dashed): 1: 1.0; 2: 2.0
+    noise floor ± 2.0 %: [0.98, 1.02]
+    ");
+    insta::assert_snapshot!(panel(ChartKind::Efficiency), @"
+    input on host: 1: 100.00 [100.00, 100.00]; 2: 75.00 [75.00, 75.00]
+    ideal (Dashed): 1: 100.0; 2: 100.0
+    noise floor ± 2.0 %: [98.00, 102.00]
+    ");
+    insta::assert_snapshot!(panel(ChartKind::Elapsed), @"
+    input on host: 1: 12.77 [12.67, 12.88]; 2: 17.03 [16.90, 17.17]
+    ideal: flat (Dashed): 1: 12.8; 2: 12.8
+    noise floor ± 2.0 % of 1 device, input on host: [12.51, 13.04]
+    ");
 }

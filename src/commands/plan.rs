@@ -112,7 +112,9 @@ impl PlanView<'_> {
             counted(cells as u64, "cell"),
             counted(repeats.into(), "block")
         )?;
+        let twins = self.plan.cells.iter().filter(|cell| cell.twin_of.is_some());
         let counts = [
+            (twins.count(), "an A/A twin"),
             (skipped, "skipped"),
             (self.plan.excluded, "excluded"),
             (self.plan.merged, "merged into cells that are the same"),

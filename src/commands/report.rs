@@ -6,9 +6,10 @@ pub(crate) mod grid;
 mod wrap;
 
 use crate::analysis::companions::Companions;
+use crate::analysis::noise::{self, Floor};
 use crate::analysis::{CellSummary, Figures, MixedConventions, Story, Summary, View};
 use crate::analysis::{Part, absent, arrange, by_reason, explain, wording};
-use crate::units::{grouped, significant};
+use crate::units::{counted, grouped, significant};
 use grid::{Column, Grid};
 use std::io::{self, Write};
 
@@ -52,8 +53,13 @@ pub fn report(
         Ok(view) => view.cells(),
         Err(_) => summary.cells.iter().collect(),
     };
-    write!(out, "{}", table(&cells, arranged.as_ref().ok()))?;
-    write!(out, "{}", cluster::table(&cells, &Companions(summary)))?;
+    let floor = noise::floor(summary);
+    write_table(
+        out,
+        &table(&cells, arranged.as_ref().ok()).to_string(),
+        &floor,
+    )?;
+    write_table(out, &cluster::table(&cells, &Companions(summary)), &floor)?;
     write_marks(out, summary)?;
     write_absent(out, summary)?;
     write_references(out, summary, references)?;
@@ -63,6 +69,15 @@ pub fn report(
     match summary.measured().next() {
         Some(_) => write_answer(out, &arranged),
         None => writeln!(out, "no cell was completed, so there is no answer."),
+    }
+}
+
+/// A table that is not empty, and below it what differences in it are noise.
+fn write_table(out: &mut dyn Write, table: &str, floor: &Option<Floor>) -> io::Result<()> {
+    write!(out, "{table}")?;
+    match floor {
+        Some(floor) if !table.is_empty() => write_wrapped(out, &floor.to_string(), "  "),
+        _ => Ok(()),
     }
 }
 
@@ -166,7 +181,8 @@ fn overhead(figures: &Figures) -> String {
     })
 }
 
-/// `* oversubscribed: 4 devices, no input`: with a number where not every repeat has the mark.
+/// `* oversubscribed: 4 devices, no input`: with a number where not every repeat has the mark. Then
+/// the cells of which repeats were taken again.
 fn write_marks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     let marked = summary.measured().flat_map(|(cell, figures)| {
         let all = figures.n();
@@ -178,7 +194,12 @@ fn write_marks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
             ),
         })
     });
-    for line in by_reason(marked) {
+    let retaken = summary.cells.iter().filter(|cell| cell.retaken > 0);
+    let retaken = retaken.map(|cell| {
+        let repeats = counted(cell.retaken as u64, "disturbed repeat");
+        (format!("{repeats} taken again"), cell.label.as_str())
+    });
+    for line in by_reason(marked.chain(retaken)) {
         write_wrapped(out, &line, "  ")?;
     }
     Ok(())

@@ -4,6 +4,7 @@ mod ceilings;
 mod conclude;
 mod measure;
 mod record;
+mod retakes;
 mod schedule;
 
 use super::Ending;
@@ -45,6 +46,7 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
             schedule: &schedule,
             session: Session::start(prepared.own_program()?, interrupt)?,
             shared_machine: arguments.lock.share_machine,
+            keep_disturbed: arguments.keep_disturbed,
             probes: Probes::default(),
         };
         campaign.measure(&mut journal)?

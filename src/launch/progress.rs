@@ -86,6 +86,14 @@ impl Progress {
         }
     }
 
+    /// One more repeat will be run than was thought.
+    pub fn add_one(&mut self) {
+        self.total += 1;
+        if let Some(bar) = &self.bar {
+            bar.set_length(self.total as u64);
+        }
+    }
+
     /// Prints a line without disturbing the live one.
     pub fn say(&self, line: &str) {
         match &self.bar {

@@ -7,6 +7,7 @@ use crate::protocol::DeviceJob;
 use crate::spec::settings::Settings;
 use crate::terms::{DeviceKind, InputSource, Pipelines, Placement, Topology};
 use crate::units::counted;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The devices of one cell on one machine.
@@ -28,6 +29,19 @@ pub struct Slots {
     pub threads_per_core: f64,
     /// True where replicas and servers have to share cores.
     pub oversubscribed: bool,
+}
+
+impl Slots {
+    /// The processors of all replicas and servers, each once.
+    pub fn cpus(&self) -> Vec<usize> {
+        let devices = self.workers.iter().flatten().chain(&self.servers);
+        let cores = devices.flat_map(|device| match device {
+            DeviceJob::Cpu { cores } => cores.as_slice(),
+            DeviceJob::Cuda { .. } => &[],
+        });
+        let distinct: BTreeSet<usize> = cores.copied().collect();
+        distinct.into_iter().collect()
+    }
 }
 
 /// Gives every replica and every server of a cell its device.

@@ -17,6 +17,8 @@ pub struct Cell {
     pub values: Values,
     /// The label of each zip axis, in the order of the experiment's axes; none for a case.
     pub axis_labels: Vec<(String, String)>,
+    /// The cell that this one is the A/A twin of: it measures the same, under an id of its own.
+    pub twin_of: Option<CellId>,
     /// Why no machine can run this cell with this version of xrun.
     pub unbuilt: Option<String>,
 }
@@ -25,6 +27,13 @@ pub struct Cell {
 /// default, of the flavour's definition, and of `twin`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CellId(pub String);
+
+impl CellId {
+    /// The id of the A/A twin of the cell with this id.
+    pub(super) fn twin(&self) -> CellId {
+        first_six(&Sha256::digest(format!("{self} twin").as_bytes())).into()
+    }
+}
 
 impl fmt::Display for CellId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,9 +152,12 @@ impl Identity {
                 .expect("a String takes all that is written to it");
             }
         }
-        let digest = Sha256::digest(text.as_bytes());
-        std::array::from_fn(|index| digest[index])
+        first_six(&Sha256::digest(text.as_bytes()))
     }
+}
+
+fn first_six(digest: &[u8]) -> [u8; 6] {
+    std::array::from_fn(|index| digest[index])
 }
 
 impl From<[u8; 6]> for CellId {

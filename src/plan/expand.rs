@@ -1,11 +1,11 @@
-//! From a sweep to cells: the product of the axes, last axis fastest, then the cases. In: an
-//! experiment. Out: a plan, or everything that is wrong with its cells.
+//! From a sweep to cells: the product of the axes, last axis fastest, then the cases, then the A/A
+//! twin. In: an experiment. Out: a plan, or everything that is wrong with its cells.
 
 mod finish;
 
 use super::cell::{Cell, Identity, Values};
 use super::rules::{Contradiction, Facts};
-use super::{CellId, Plan};
+use super::{CellId, Plan, twin};
 use crate::spec::settings::{Choice, SettingId, Value, resolve};
 use crate::spec::{Case, Experiment, Place, Problem, Report, Selector, SpecErrors};
 use std::collections::{BTreeMap, HashMap};
@@ -32,8 +32,10 @@ pub fn expand(experiment: &Experiment) -> Result<Plan, SpecErrors> {
     if !expansion.report.is_empty() {
         return Err(expansion.report.into_errors());
     }
+    let mut cells = expansion.cells;
+    cells.extend(twin::of_baseline(experiment, &cells));
     Ok(Plan {
-        cells: expansion.cells,
+        cells,
         merged: expansion.merged,
         excluded: expansion.excluded,
         seed: experiment.seed(),
@@ -220,6 +222,7 @@ impl<'a> Expansion<'a> {
             label: combination.label,
             values: Values::over(&self.shared, values),
             axis_labels: combination.axis_labels,
+            twin_of: None,
         });
     }
 

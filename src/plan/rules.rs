@@ -166,14 +166,8 @@ impl Facts<'_> {
     }
 
     fn missing_measure(&self) -> Option<String> {
-        let on = |id: SettingId| match &self.values[id.index()] {
-            Some(Value::Bool(on)) => *on,
-            Some(Value::Integer(number)) => id != SettingId::BUILDS || *number > 1,
-            _ => false,
-        };
-        let later = [SettingId::AA, SettingId::BUILDS];
-        let id = later.into_iter().find(|id| on(*id))?;
-        Some(id.key().into())
+        let builds = SettingId::BUILDS;
+        (self.number(builds) > 1).then(|| builds.key().into())
     }
 
     fn missing_flavour(&self, flavours: &[Flavour]) -> Option<String> {

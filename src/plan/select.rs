@@ -1,13 +1,13 @@
 //! `--only KEY=VALUE`: some cells of a plan.
 
-use super::{Cell, Plan};
+use super::{Cell, CellId, Plan};
 use crate::spec::settings::{SETTINGS, SettingId, Value, one_of};
 use crate::spec::{Place, Problem, Report, Selector, SpecErrors, from_text};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 impl Plan {
-    /// The cells that match. A key is a setting, the name of a zip, `label` or `cell`; several
-    /// values of one key are alternatives, several keys must all hold.
+    /// The cells that match, and the twin of one that does. A key is a setting, the name of a zip,
+    /// `label` or `cell`; several values of one key are alternatives, several keys must all hold.
     ///
     /// # Errors
     ///
@@ -28,7 +28,12 @@ impl Plan {
         }
         let all_hold = |cell: &Cell| wanted.values().all(|any| any.iter().any(|w| w.holds(cell)));
         if report.is_empty() {
-            self.cells.retain(all_hold);
+            let matching = self.cells.iter().filter(|cell| all_hold(cell));
+            let chosen: HashSet<CellId> = matching.map(|cell| cell.id.clone()).collect();
+            let with_twin =
+                |cell: &Cell| cell.twin_of.as_ref().is_some_and(|id| chosen.contains(id));
+            self.cells
+                .retain(|cell| chosen.contains(&cell.id) || with_twin(cell));
             if self.cells.is_empty() {
                 report.push(Problem::at(last, "no cell matches all that is selected"));
             }

@@ -59,6 +59,9 @@ fn cell_table<'a>(cell: &Cell, settings: impl Iterator<Item = (SettingId, &'a Va
     let mut table = Table::new();
     table.insert("id".into(), cell.id.0.clone().into());
     table.insert("label".into(), cell.label.clone().into());
+    if let Some(original) = &cell.twin_of {
+        table.insert("twin_of".into(), original.0.clone().into());
+    }
     if let Some(reason) = &cell.unbuilt {
         table.insert("skipped".into(), reason.clone().into());
     }

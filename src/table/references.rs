@@ -2,6 +2,7 @@
 //! what others measured and how the present figure compares. Pure: knows no files.
 
 use super::RepeatRow;
+use super::retaken::Retaken;
 use crate::stats;
 use crate::units::Throughput;
 use std::collections::BTreeMap;
@@ -57,8 +58,10 @@ fn throughputs<'a, K: Ord>(
     rows: impl IntoIterator<Item = &'a RepeatRow>,
     key: impl Fn(&'a RepeatRow) -> K,
 ) -> BTreeMap<K, Vec<f64>> {
+    let rows: Vec<&RepeatRow> = rows.into_iter().filter(|row| row.counts()).collect();
+    let retaken = Retaken::among(rows.iter().copied());
     let mut values: BTreeMap<K, Vec<f64>> = BTreeMap::new();
-    for row in rows.into_iter().filter(|row| row.counts()) {
+    for row in rows.into_iter().filter(|row| !retaken.gave_way(row)) {
         if let Some(measured) = &row.measured {
             values
                 .entry(key(row))

@@ -4,6 +4,7 @@ mod files;
 mod interrupts;
 mod kills;
 mod misbehaviour;
+mod noise;
 mod probe;
 mod program;
 mod readme;

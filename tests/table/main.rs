@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use xrun::protocol::StepWindow;
 use xrun::table::{
-    Ceilings, Journal, Key, Measured, Opening, Provenance, RepeatRow, Resolved, SampleRow,
+    Ceilings, Journal, Key, Measured, Opening, Provenance, RepeatRow, Resolved, SampleRow, State,
     TableError, visit_samples,
 };
 use xrun::terms::{Outcome, Phase};
@@ -55,6 +55,7 @@ fn row(run: u32, repeat: u32) -> RepeatRow {
         block: repeat,
         position: 1,
         label: "2 devices, input on host".to_owned(),
+        twin_of: String::new(),
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         outcome: Outcome::Completed,
         reason: "it said:\n\"half, or so\"\n".to_owned(),
@@ -68,6 +69,7 @@ fn row(run: u32, repeat: u32) -> RepeatRow {
             ..Measured::default()
         }),
         ceilings: Ceilings::default(),
+        state: State::default(),
         provenance: Provenance::default(),
     }
 }

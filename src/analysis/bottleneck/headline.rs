@@ -53,9 +53,9 @@ fn ties(view: &View, fastest: &CellSummary) -> String {
 
 /// Where only pipelines were measured, or nothing at all.
 fn without_training(view: &View) -> String {
-    let rates = view.summary.measured().map(|(cell, figures)| {
-        let label = &cell.label;
-        (figures.throughput(), label)
+    let rates = view.summary.originals().filter_map(|cell| {
+        let figures = cell.figures.as_ref()?;
+        Some((figures.throughput(), &cell.label))
     });
     match rates.max_by(|a, b| a.0.median.total_cmp(&b.0.median)) {
         Some((throughput, label)) => {

@@ -156,7 +156,7 @@ fn the_level_of_one_process_is_in_sight_where_it_has_no_place_along_the_axis() {
     let rows = [ClusterBuilder::single(150.0), ClusterBuilder::seed(1)];
     let rows: Vec<_> = rows.into_iter().flat_map(|cell| cell.repeats(1)).collect();
     let figure = drawn(ChartKind::Steps, "cluster.servers", &rows);
-    let Content::Lines { series, guides } = &figure.panels[0].content else {
+    let Content::Lines { series, guides, .. } = &figure.panels[0].content else {
         panic!("steps are lines");
     };
     assert_eq!(series.len(), 1);

@@ -53,6 +53,9 @@ impl Serialize for Cells<'_> {
 struct CellDocument<'a> {
     id: &'a str,
     label: &'a str,
+    /// The id of the cell that this one is the A/A twin of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    twin_of: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'a str>,
     #[serde(serialize_with = "by_key")]
@@ -64,6 +67,7 @@ impl<'a> CellDocument<'a> {
         Self {
             id: &cell.id.0,
             label: &cell.label,
+            twin_of: cell.twin_of.as_ref().map(|id| id.0.as_str()),
             skipped: view.reason(index),
             settings: &cell.values,
         }

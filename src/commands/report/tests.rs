@@ -204,3 +204,25 @@ fn mixed_conventions_are_refused_below_the_table() {
 fn nothing_measured_is_said_plainly() {
     insta::assert_snapshot!(printed(&[], &[]), @"no cell was completed, so there is no answer.");
 }
+
+#[test]
+fn the_floor_stands_below_the_table_and_what_was_taken_again_too() {
+    let mut rows = RowBuilder::cifar10(1).rate(1000.0).repeats(6);
+    let twin = RowBuilder::cifar10(1).twin_of(&rows[0]).rate(980.0);
+    rows.extend(twin.repeats(6));
+    let disturbed = RowBuilder::cifar10(2).mark(Mark::Disturbed);
+    rows.extend(disturbed.rate(700.0).repeats(1));
+    let mut again = RowBuilder::cifar10(2).rate(1500.0).repeats(6);
+    again[0].key.repeat = 7;
+    rows.extend(again);
+    let printed = printed(&rows, &[]);
+    let tables = printed.split("\n\n").next().unwrap();
+    insta::assert_snapshot!(tables, @"
+    cell                            examples/s  [95 %]          n  speedup            eff.
+    1 device, input on host              1 002  [994, 1 010]    6  baseline
+    2 devices, input on host             1 503  [1 491, 1 515]  6  1.50 [1.50, 1.50]  75 %
+    1 device, input on host (twin)         982  [974, 990]      6
+    noise floor ± 2.0 %: A/A twin of `1 device, input on host` 0.980 x [0.980, 0.980], n = 6
+    1 disturbed repeat taken again: 2 devices, input on host
+    ");
+}

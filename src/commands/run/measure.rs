@@ -1,12 +1,14 @@
 //! The campaign: one repeat after the other, each a row before the next begins.
 
 use super::ceilings::{Limits, Probes};
-use super::record::{self, Before};
+use super::record::{self, Around};
+use super::retakes::Retakes;
 use super::schedule::{Schedule, Task};
 use crate::commands::Ending;
 use crate::commands::prepare::Prepared;
 use crate::launch::progress::Progress;
 use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session};
+use crate::machine::state::{Processors, Watch};
 use crate::table::Journal;
 use crate::terms::Outcome;
 use anyhow::Result;
@@ -19,19 +21,25 @@ pub struct Campaign<'a> {
     pub session: Session,
     /// The user has asked not to wait for others who use this machine.
     pub shared_machine: bool,
+    /// The user has asked not to take disturbed repeats again.
+    pub keep_disturbed: bool,
     pub probes: Probes,
 }
 
 impl Campaign<'_> {
-    /// Measures every task of the schedule.
+    /// Measures every task of the schedule, and again those that were disturbed.
     ///
     /// # Errors
     /// Only where a row cannot be written.
     pub fn measure(&mut self, journal: &mut Journal) -> Result<Ending> {
-        let mut progress = Progress::new(self.schedule.tasks.len(), 0);
+        let tasks = &self.schedule.tasks;
+        let mut progress = Progress::new(tasks.len(), 0);
+        let cells = self.prepared.plan.cells.len();
+        let mut retakes = Retakes::new(tasks, cells, self.keep_disturbed);
+        let mut planned = tasks.iter().cloned().peekable();
         let mut ending = Ending::Done;
-        for task in &self.schedule.tasks {
-            let Ok((before, result)) = self.one(task, &mut progress) else {
+        while let Some(task) = retakes.due(planned.peek()).or_else(|| planned.next()) {
+            let Ok((around, result)) = self.one(&task, &mut progress) else {
                 progress.say(
                     "interrupted: the rows so far are safe, and the next call goes on from here",
                 );
@@ -41,20 +49,33 @@ impl Campaign<'_> {
             if result.outcome != Outcome::Completed {
                 ending = Ending::WrongCells;
             }
-            let cell = self.schedule.runs(task);
-            let row = record::tried(self.prepared, cell, task, before, &result);
+            let disturbance = self.disturbance(&around);
+            let cell = self.schedule.runs(&task);
+            let row = record::tried(self.prepared, cell, &task, around, &result);
             journal.append(&row, &record::samples(&row.key, &result))?;
             progress.finish(&result);
+            if let Some(why) = disturbance {
+                tell(&mut progress, &why, retakes.note(&task));
+            }
         }
         progress.end();
+        if let Some(told) = retakes.told() {
+            progress.say(&told);
+        }
         Ok(ending)
+    }
+
+    /// Why a repeat should be taken again. Who shares the machine has asked for disturbed rows.
+    fn disturbance(&self, around: &Around) -> Option<String> {
+        let seen = around.seen.disturbance.clone();
+        seen.filter(|_| !self.shared_machine)
     }
 
     fn one(
         &mut self,
         task: &Task,
         progress: &mut Progress,
-    ) -> Result<(Before, RepeatResult), Interrupted> {
+    ) -> Result<(Around, RepeatResult), Interrupted> {
         let (cell, runs) = self.schedule.runs(task);
         let log = |name: &str| self.prepared.folder.join("logs").join(name);
         let cache = cache();
@@ -70,12 +91,20 @@ impl Campaign<'_> {
         let fixed = runs.settings.warmup_steps + runs.settings.steps;
         let steps = runs.settings.stop_at_global_step.unwrap_or(fixed);
         progress.begin(task.block, &cell.label, steps);
-        let before = Before::now(self.shared_machine, limits);
+        let mut around = Around::before(self.shared_machine, limits);
         let log = log(&format!("run{}.{}.{}", task.run, cell.id, task.repeat));
-        let result = self
-            .session
-            .run_repeat(&request(&log), &mut |update| progress.update(update))?;
-        Ok((before, result))
+        let (usable, pinned) = (self.prepared.machine.cpus(), runs.slots.cpus());
+        let mut watch = Watch::begin(Processors {
+            usable: &usable,
+            pinned: &pinned,
+        });
+        let result = self.session.run_repeat(&request(&log), &mut |update| {
+            watch.look();
+            progress.update(update);
+        })?;
+        let measured = result.measured.as_ref();
+        around.seen = watch.end(measured.map(|measured| measured.elapsed_seconds));
+        Ok((around, result))
     }
 
     /// What the machine can do at most for a cell, measured once a block.
@@ -94,6 +123,18 @@ impl Campaign<'_> {
             progress.say(&format!("no ceilings in block {block}: {reason}"));
         }
         Ok(found.limits)
+    }
+}
+
+/// Says that the last repeat was disturbed, and what comes of it.
+fn tell(progress: &mut Progress, why: &str, again: bool) {
+    let then = match again {
+        true => "taken again at the end of its block",
+        false => "kept",
+    };
+    progress.say(&format!("disturbed, {then}: {why}"));
+    if again {
+        progress.add_one();
     }
 }
 

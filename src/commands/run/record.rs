@@ -5,6 +5,7 @@ use super::schedule::Task;
 use crate::commands::prepare::{Prepared, Runs};
 use crate::launch::RepeatResult;
 use crate::machine::load_average;
+use crate::machine::state::{Seen, State};
 use crate::plan::Cell;
 use crate::table::replace::replace_file;
 use crate::table::{Journal, Key, Provenance, RepeatRow, Resolved, SampleRow};
@@ -32,14 +33,14 @@ pub fn tried(
     prepared: &Prepared,
     (cell, runs): (&Cell, &Runs),
     task: &Task,
-    before: Before,
+    around: Around,
     result: &RepeatResult,
 ) -> RepeatRow {
     let mut marks = Vec::new();
     if runs.slots.oversubscribed {
         marks.push(Mark::Oversubscribed);
     }
-    if before.shared_machine {
+    if !around.disturbances().is_empty() {
         marks.push(Mark::Disturbed);
     }
     RepeatRow {
@@ -50,46 +51,59 @@ pub fn tried(
         },
         block: task.block,
         position: task.position,
-        started_at: before.started_at,
+        started_at: around.started_at.clone(),
         outcome: result.outcome,
-        reason: reason(result, before.shared_machine),
+        reason: reason(result, &around),
         marks,
         resolved: runs.resolved.clone(),
         measured: result.measured.clone(),
-        ceilings: before.limits.of(&runs.settings, result.measured.as_ref()),
+        state: around.seen.state,
+        ceilings: around.limits.of(&runs.settings, result.measured.as_ref()),
         provenance: Provenance {
             program: runs.program.identity.clone(),
-            load_average: before.load_average,
+            load_average: around.load_average,
             ..provenance(prepared)
         },
         ..declared(cell)
     }
 }
 
-/// What only the time before a repeat tells.
-pub struct Before {
+/// What was there before a repeat, and what was seen of the machine during it.
+pub struct Around {
     pub started_at: String,
     pub load_average: f64,
     pub shared_machine: bool,
     pub limits: Limits,
+    pub seen: Seen,
 }
 
-impl Before {
-    pub fn now(shared_machine: bool, limits: Limits) -> Self {
+impl Around {
+    /// Before a repeat, of which nothing was seen yet.
+    pub fn before(shared_machine: bool, limits: Limits) -> Self {
         Self {
             limits,
             started_at: now(),
             load_average: load_average(),
             shared_machine,
+            seen: Seen::default(),
         }
+    }
+
+    /// Why the repeat is marked as disturbed.
+    fn disturbances(&self) -> Vec<&str> {
+        let shared = self
+            .shared_machine
+            .then_some("measured with --share-machine");
+        let seen = self.seen.disturbance.as_deref();
+        shared.into_iter().chain(seen).collect()
     }
 }
 
-fn reason(result: &RepeatResult, shared_machine: bool) -> String {
-    if shared_machine && result.outcome == Outcome::Completed {
-        return "measured with --share-machine".to_owned();
+fn reason(result: &RepeatResult, around: &Around) -> String {
+    match result.outcome {
+        Outcome::Completed => around.disturbances().join("; "),
+        _ => result.reason.clone(),
     }
-    result.reason.clone()
 }
 
 /// The row of a cell that cannot be measured here.
@@ -123,6 +137,10 @@ fn declared(cell: &Cell) -> RepeatRow {
         block: 0,
         position: 0,
         label: cell.label.clone(),
+        twin_of: cell
+            .twin_of
+            .as_ref()
+            .map_or_else(String::new, |id| id.0.clone()),
         started_at: String::new(),
         outcome: Outcome::Skipped,
         reason: String::new(),
@@ -132,6 +150,7 @@ fn declared(cell: &Cell) -> RepeatRow {
         resolved: Resolved::default(),
         measured: None,
         ceilings: crate::table::Ceilings::default(),
+        state: State::default(),
         provenance: Provenance::default(),
     }
 }

@@ -34,6 +34,8 @@ pub struct Task {
     /// Place within the block, from 1.
     pub position: u32,
     pub repeat: u32,
+    /// The second attempt at a repeat that was disturbed.
+    pub is_retake: bool,
 }
 
 impl<'a> Schedule<'a> {
@@ -218,6 +220,7 @@ fn order(plan: &Plan, places: &[usize], decisions: &[Decision], run: u32) -> Vec
                 block: decision.block,
                 position,
                 repeat,
+                is_retake: false,
             })
         }
         Action::RecordSkip { .. } | Action::Nothing => None,

@@ -202,7 +202,7 @@ pub const SETTINGS: &[Setting] = &[
     .about("seed of parameters, input and order"),
     setting("measure.aa", Kind::Bool, |_| Some(Value::Bool(false)))
         .role(Role::Campaign)
-        .about("measure every cell twice under two names, to see what no difference looks like"),
+        .about("measure the baseline twice in each block, under two names: what differs between the two is noise"),
     setting("measure.builds", count(1, 100), |_| Some(Value::Integer(1)))
         .role(Role::Campaign)
         .about("builds of each flavour"),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::table::{Ceilings, Cluster, Key, Measured, Provenance, Resolved};
+use crate::table::{Ceilings, Cluster, Key, Measured, Provenance, Resolved, State};
 use crate::terms::{Mark, Phase};
 use insta::assert_snapshot;
 use proptest::collection::{btree_map, vec};
@@ -102,7 +102,7 @@ prop_compose! {
 prop_compose! {
     fn row()(
         numbers in vec(any::<u32>(), 5),
-        text in vec(any::<String>(), 11),
+        text in vec(any::<String>(), 12),
         cell in "[0-9a-f]{12}",
         outcome in prop::sample::select(Outcome::VARIANTS),
         marks in vec(prop::sample::select(Mark::VARIANTS), 0..3),
@@ -111,6 +111,8 @@ prop_compose! {
         (global_batch, threads_per_core, load_average) in (any::<u64>(), number(), number()),
         measured in prop::option::of(measured()),
         ceilings in vec(prop::option::of(number()), 5),
+        seen in vec(prop::option::of(number()), 5),
+        throttle_count in prop::option::of(any::<u64>()),
     ) -> RepeatRow {
         let mut text = text.into_iter();
         let mut next = || text.next().unwrap();
@@ -119,6 +121,7 @@ prop_compose! {
             block: numbers[2],
             position: numbers[3],
             label: next(),
+            twin_of: next(),
             started_at: next(),
             outcome,
             reason: next(),
@@ -140,6 +143,14 @@ prop_compose! {
                 exchange: ceilings[2],
                 apply: ceilings[3],
                 share: ceilings[4],
+            },
+            state: State {
+                other_cpu_share: seen[0],
+                steal_share: seen[1],
+                clock_megahertz: seen[2],
+                temperature_celsius: seen[3],
+                throttle_count,
+                memory_pressure_share: seen[4],
             },
             provenance: Provenance {
                 machine: next(),
