@@ -12,5 +12,7 @@ mod network;
 mod operations;
 #[path = "gradients/precision.rs"]
 mod precision;
+#[path = "gradients/sequence.rs"]
+mod sequence;
 #[path = "gradients/tape.rs"]
 mod tape;
