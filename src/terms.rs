@@ -22,7 +22,8 @@ term! {
         Cifar10,
         /// Fully connected layers of the widths in `model.layers`.
         Mlp,
-        /// Convolutional LSTM encoder and decoder, a stand-in for a satellite-image network.
+        /// Convolutional LSTM encoder and decoder, a stand-in for a satellite-image network: its sizes
+        /// are ours.
         SatSeq2seq,
         /// The null model: takes its batches and computes nothing.
         None,
@@ -59,6 +60,8 @@ term! {
         Resident,
         /// Numbers of the standard normal distribution, drawn by the worker for each step.
         Normal,
+        /// Sequences of frames of a field that moves, drawn by the worker for each step.
+        MovingFields,
     }
 }
 

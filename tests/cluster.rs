@@ -25,6 +25,8 @@ const STEPS: u64 = 10;
 
 /// The same part of one global batch in every step, others in other steps.
 struct Part {
+    /// Of the input and of the target of one example.
+    shapes: [Vec<usize>; 2],
     replica: usize,
     replicas: usize,
     step: u64,
@@ -42,14 +44,17 @@ fn uniform(step: u64, example: usize, element: usize) -> f32 {
 impl Input for Part {
     fn next(&mut self, _: &mut StepClock) -> Result<Batch> {
         let count = GLOBAL_BATCH / self.replicas;
-        let numbers = |width: usize| {
+        let numbers = |shape: &[usize]| {
+            let width = shape.iter().product();
             let examples = self.replica * count..(self.replica + 1) * count;
             let numbers = examples.flat_map(|example| (0..width).map(move |i| (example, i)));
             let numbers = numbers.map(|(example, i)| uniform(self.step, example, i));
-            Tensor::from_vec(numbers.collect::<Vec<_>>(), (count, width), &Device::Cpu)
+            let numbers = numbers.collect::<Vec<_>>();
+            Tensor::from_vec(numbers, [&[count], shape].concat(), &Device::Cpu)
         };
+        let [inputs, targets] = &self.shapes;
         // The size of an input, so that there is something to learn.
-        let (inputs, targets) = (numbers(WIDTHS[0])?, numbers(WIDTHS[3])?.abs()?);
+        let (inputs, targets) = (numbers(inputs)?, numbers(targets)?.abs()?);
         self.step += 1;
         Ok(Batch {
             examples: count,
@@ -71,6 +76,31 @@ fn settings(optimizer: OptimizerName) -> Settings {
         warmup_steps: 2,
         steps: STEPS - 2,
         ..Settings::defaults(ModelName::Mlp)
+    }
+}
+
+/// A small network whose calls are no chain.
+fn sequences() -> Settings {
+    Settings {
+        channels: vec![2, 3],
+        image_size: 8,
+        frames: 3,
+        predicted_frames: 2,
+        optimizer: OptimizerName::Sgd,
+        learning_rate: 0.1,
+        warmup_steps: 2,
+        steps: STEPS - 2,
+        ..Settings::defaults(ModelName::SatSeq2seq)
+    }
+}
+
+fn shapes(settings: &Settings) -> [Vec<usize>; 2] {
+    let side = settings.image_size;
+    match settings.model {
+        ModelName::SatSeq2seq => {
+            [settings.frames, settings.predicted_frames].map(|frames| vec![side, side, frames])
+        }
+        _ => [WIDTHS[0], WIDTHS[3]].map(|width| vec![width]),
     }
 }
 
@@ -130,6 +160,7 @@ impl Worker {
                 replica,
                 model: model.clone(),
                 input: Box::new(Part {
+                    shapes: shapes(settings),
                     replica: if shared { rank * size + replica } else { 0 },
                     replicas: if shared { workers * size } else { 1 },
                     step: 0,
@@ -223,14 +254,17 @@ fn relative_distance(a: &[f32], b: &[f32]) -> f64 {
 
 /// What one replica makes of the whole batch, which must have moved.
 fn alone(optimizer: OptimizerName) -> Vec<f32> {
-    let settings = settings(optimizer);
-    let untrained = Worker::build(&settings, 0, &token()).parameters;
+    alone_with(&settings(optimizer))
+}
+
+fn alone_with(settings: &Settings) -> Vec<f32> {
+    let untrained = Worker::build(settings, 0, &token()).parameters;
     let initial: Vec<f32> = untrained
         .variables()
         .iter()
         .flat_map(|(_, variable)| values(variable).unwrap().to_vec())
         .collect();
-    let (mut trained, _) = train(&settings);
+    let (mut trained, _) = train(settings);
     let trained = trained.remove(0).parameters;
     let moved = relative_distance(&trained, &initial);
     assert!(moved > 1e-2, "training moves the parameters: {moved}");
@@ -307,6 +341,31 @@ fn all_reduce_trains_as_one_replica_does() {
                 check(&settings, &alone, &what);
             }
         }
+    }
+}
+
+#[test]
+fn a_network_that_is_no_chain_trains_as_one_replica_does() {
+    let alone = alone_with(&sequences());
+    let cases = [
+        (Topology::Replicated, 1, 2, 0, true),
+        (Topology::AllReduce, 2, 1, 0, false),
+        (Topology::AllReduce, 2, 1, 0, true),
+        (Topology::AllReduce, 3, 2, 0, true),
+        (Topology::ParameterServer, 2, 1, 2, true),
+    ];
+    for (topology, workers, devices_per_worker, servers, overlap) in cases {
+        let settings = Settings {
+            topology,
+            workers,
+            devices_per_worker,
+            servers,
+            overlap,
+            update: Update::Sync,
+            ..sequences()
+        };
+        let what = (topology, workers, devices_per_worker, overlap);
+        check(&settings, &alone, &what);
     }
 }
 

@@ -8,5 +8,11 @@ mod differences;
 mod layers;
 #[path = "gradients/network.rs"]
 mod network;
+#[path = "gradients/operations.rs"]
+mod operations;
 #[path = "gradients/precision.rs"]
 mod precision;
+#[path = "gradients/sequence.rs"]
+mod sequence;
+#[path = "gradients/tape.rs"]
+mod tape;

@@ -208,6 +208,117 @@ fn normal_vectors_are_new_in_each_step_and_replica_and_the_same_for_a_seed() {
     assert!(draw() == [first, second, other]);
 }
 
+/// Inputs and targets of a batch of sequences, one after the other for each example.
+fn sequences(batch: &Batch, [side, frames, predicted]: [usize; 3]) -> Vec<[Vec<f32>; 2]> {
+    assert_eq!(batch.inputs.dims(), [batch.examples, side, side, frames]);
+    let targets = batch.targets.dims();
+    assert_eq!(targets, [batch.examples, side, side, predicted]);
+    let rows = |x: &candle_core::Tensor| x.flatten_from(1).unwrap().to_vec2().unwrap();
+    let both = rows(&batch.inputs).into_iter().zip(rows(&batch.targets));
+    both.map(|(inputs, targets)| [inputs, targets]).collect()
+}
+
+fn without_files(change: impl FnOnce(&mut Settings)) -> Job {
+    let folder = Path::new("/no/such/folder");
+    let mut job = job(folder, |_| ());
+    job.settings = Settings {
+        local_batch: 6,
+        image_size: 10,
+        frames: 4,
+        predicted_frames: 2,
+        ..Settings::defaults(ModelName::SatSeq2seq)
+    };
+    change(&mut job.settings);
+    job.devices = vec![DeviceJob::Cpu { cores: vec![0] }; job.settings.devices_per_worker];
+    job
+}
+
+#[test]
+fn sequences_follow_from_seed_and_number_whatever_the_threads_and_replicas() {
+    let drawn = |threads: usize, replicas: usize, seed: u64| {
+        let job = without_files(|settings| {
+            settings.devices_per_worker = replicas;
+            settings.local_batch = 6 / replicas;
+            settings.seed = seed;
+        });
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| {
+            let mut inputs = open(&job);
+            let steps: Vec<_> = (0..3)
+                .flat_map(|_| {
+                    let batches: Vec<_> = inputs
+                        .iter_mut()
+                        .map(|input| sequences(&next(input), [10, 4, 2]))
+                        .collect();
+                    // Replicas take examples in turn.
+                    (0..6 / replicas).flat_map(move |row| {
+                        let batches = batches.clone();
+                        batches.into_iter().map(move |batch| batch[row].clone())
+                    })
+                })
+                .collect();
+            steps
+        })
+    };
+    let alone = drawn(1, 1, 1);
+    assert_eq!(alone.len(), 18);
+    assert!(alone.windows(2).all(|pair| pair[0] != pair[1]));
+    for (threads, replicas) in [(2, 1), (5, 1), (1, 2), (3, 3)] {
+        assert!(
+            drawn(threads, replicas, 1) == alone,
+            "{threads} threads, {replicas} replicas"
+        );
+    }
+    assert!(drawn(1, 1, 2) != alone, "the seed counts");
+}
+
+#[test]
+fn frames_move_and_resident_ones_stay() {
+    let fresh = without_files(|_| ());
+    let mut clock = StepClock::start();
+    let batch = open(&fresh)[0].next(&mut clock).unwrap();
+    assert!(clock.finish(0, 0).phases[Phase::Distort as usize] > 0.0);
+    let first = sequences(&batch, [10, 4, 2]);
+    for [inputs, targets] in &first {
+        let frames = (0..4).map(|t| inputs.iter().skip(t).step_by(4).collect::<Vec<_>>());
+        let frames: Vec<_> = frames.collect();
+        assert!(frames.windows(2).all(|pair| pair[0] != pair[1]), "it moves");
+        let pixels = || inputs.iter().chain(targets);
+        assert!(pixels().all(|pixel| (-1e-5..=1.0 + 1e-5).contains(pixel)));
+    }
+    let resident = without_files(|settings| settings.input_source = InputSource::Resident);
+    let input = &mut open(&resident)[0];
+    for _ in 0..3 {
+        let mut clock = StepClock::start();
+        let again = sequences(&input.next(&mut clock).unwrap(), [10, 4, 2]);
+        assert!(again == first, "the first batch stays");
+        assert_eq!(clock.finish(0, 0).phases, [0.0; Phase::COUNT]);
+    }
+}
+
+#[test]
+fn a_resident_batch_is_the_first_one_of_the_vectors_of_a_model() {
+    let vectors = |source| {
+        let job = without_files(|settings| {
+            let layers = vec![9, 4, 3];
+            *settings = Settings {
+                layers,
+                input_source: source,
+                ..Settings::defaults(ModelName::Mlp)
+            };
+        });
+        let mut input = open(&job).remove(0);
+        [(); 2].map(|()| {
+            let batch = next(&mut input);
+            assert_eq!(batch.targets.dims(), [128, 3]);
+            batch.inputs.to_vec2::<f32>().unwrap()
+        })
+    };
+    let [fresh, resident] = [InputSource::Normal, InputSource::Resident].map(vectors);
+    assert!(fresh[0] != fresh[1]);
+    assert!(resident == [fresh[0].clone(), fresh[0].clone()]);
+}
+
 #[test]
 fn each_placement_books_its_own_phases() {
     let cache = tempfile::tempdir().unwrap();

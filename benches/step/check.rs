@@ -6,7 +6,7 @@ use xrun::spec::settings::Settings;
 use xrun::terms::{Convolution, ModelName};
 use xrun::worker::input::Batch;
 use xrun::worker::layer::Tape;
-use xrun::worker::model::{Cifar10, Mlp, Model};
+use xrun::worker::model::{Cifar10, Mlp, Model, SatSeq2seq, Sizes};
 
 const EXAMPLES: usize = 32;
 
@@ -71,7 +71,12 @@ fn batch(settings: &Settings) -> Result<Batch> {
             Tensor::randn(0f32, 1.0, (EXAMPLES, 24, 24, 3), cpu)?,
             Tensor::new(labels, cpu)?,
         ),
-        _ => {
+        ModelName::SatSeq2seq => {
+            let side = settings.image_size;
+            let frames = |count| Tensor::randn(0f32, 1.0, (EXAMPLES, side, side, count), cpu);
+            (frames(settings.frames)?, frames(settings.predicted_frames)?)
+        }
+        ModelName::Mlp | ModelName::None => {
             let widths = (settings.layers.first().zip(settings.layers.last())).context("layers")?;
             (
                 Tensor::randn(0f32, 1.0, (EXAMPLES, *widths.0), cpu)?,
@@ -92,7 +97,13 @@ fn pass(settings: &Settings, batch: &Batch, dtype: DType) -> Result<Pass> {
         ModelName::Cifar10 => {
             Box::new(Cifar10::new(settings.seed, dtype)?.by(way(settings, dtype)))
         }
-        _ => Box::new(Mlp::new(&settings.layers, settings.seed, dtype)?),
+        ModelName::SatSeq2seq => {
+            let model = SatSeq2seq::new(Sizes::of(settings), settings.seed, dtype)?;
+            Box::new(model.by(way(settings, dtype)))
+        }
+        ModelName::Mlp | ModelName::None => {
+            Box::new(Mlp::new(&settings.layers, settings.seed, dtype)?)
+        }
     };
     let targets = match settings.model {
         ModelName::Cifar10 => batch.targets.clone(),

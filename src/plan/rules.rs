@@ -31,6 +31,14 @@ impl Facts<'_> {
             .unwrap_or(0)
     }
 
+    /// Widths or channels; none where the cell has no such setting.
+    fn list(&self, id: SettingId) -> &[u64] {
+        match &self.values[id.index()] {
+            Some(Value::Integers(list)) => list,
+            _ => &[],
+        }
+    }
+
     fn word<T: std::str::FromStr>(&self, id: SettingId) -> Option<T> {
         match self.values[id.index()] {
             Some(Value::Word(word)) => word.parse().ok(),
@@ -46,6 +54,7 @@ impl Facts<'_> {
             .or_else(|| self.shards())
             .or_else(|| self.stop())
             .or_else(|| self.batch())
+            .or_else(|| self.image())
     }
 
     fn source(&self) -> Option<Contradiction> {
@@ -104,11 +113,8 @@ impl Facts<'_> {
     /// Where whole tensors are dealt out, each server needs one.
     fn shards(&self) -> Option<Contradiction> {
         let whole = self.word(SettingId::SHARDS).unwrap_or(Shards::Split) != Shards::Split;
-        let widths = match &self.values[SettingId::LAYERS.index()] {
-            Some(Value::Integers(widths)) => &widths[..],
-            _ => &[],
-        };
-        let tensors = tensors(self.choice.model, widths)?.len() as u64;
+        let widths = [SettingId::LAYERS, SettingId::CHANNELS].map(|id| self.list(id));
+        let tensors = tensors(self.choice.model, &widths.concat()).len() as u64;
         let servers = self.number(SettingId::SERVERS);
         (whole && servers > tensors).then(|| Contradiction {
             id: SettingId::SERVERS,
@@ -117,6 +123,18 @@ impl Facts<'_> {
                 self.choice.model
             ),
             help: "to cut tensors into pieces: cluster.shards = \"split\"".into(),
+        })
+    }
+
+    /// Each level of an encoder halves its images.
+    fn image(&self) -> Option<Contradiction> {
+        let levels = self.list(SettingId::CHANNELS).len();
+        let unit = 2u64.saturating_pow(levels.try_into().unwrap_or(u32::MAX));
+        let (id, size) = (SettingId::IMAGE_SIZE, self.number(SettingId::IMAGE_SIZE));
+        (size % unit != 0).then(|| Contradiction {
+            id,
+            title: format!("images of {size} pixels cannot be halved {levels} times"),
+            help: format!("for {levels} levels of `model.channels`: a multiple of {unit}"),
         })
     }
 
@@ -155,9 +173,6 @@ impl Facts<'_> {
     }
 
     fn missing(&self, flavours: &[Flavour]) -> Option<String> {
-        if self.choice.model == ModelName::SatSeq2seq {
-            return Some("the model sat-seq2seq".into());
-        }
         if self.word(SettingId::DEVICE_PIPELINE) == Some(DevicePipeline::Fused) {
             return Some("the device pipeline fused".into());
         }

@@ -1,11 +1,15 @@
 //! The one list of settings. It makes the keys of the file, of `-S` and of the environment, the CSV
 //! columns, the documentation and the identity of a cell.
 
+mod defaults;
+mod kind;
 mod list;
 mod rules;
 mod tensors;
 mod typed;
 
+pub use kind::Kind;
+pub(crate) use kind::{one_of, words};
 pub use list::SETTINGS;
 pub use rules::{Choice, Rule, resolve};
 pub use tensors::{parameter_bytes, tensors};
@@ -15,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use strum::VariantArray;
 
 /// One line of the list of settings.
 #[derive(Debug)]
@@ -32,28 +35,6 @@ pub struct Setting {
     pub noun: Option<&'static str>,
     /// One line for people.
     pub about: &'static str,
-}
-
-/// What a setting's value may be.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    Bool,
-    Integer {
-        min: u64,
-        max: u64,
-    },
-    /// A finite number greater than zero and not above `max`.
-    Positive {
-        max: f64,
-    },
-    /// A word of a closed set.
-    Word(fn() -> Vec<&'static str>),
-    /// The name of a flavour.
-    Flavour,
-    Path,
-    /// Layer widths, input and output included.
-    Widths,
-    Duration,
 }
 
 /// What a setting is to a cell.
@@ -75,8 +56,9 @@ impl SettingId {
     pub const MODEL: Self = Self::known("model.name");
     pub const LOCAL_BATCH: Self = Self::known("model.local_batch");
     pub const GLOBAL_BATCH: Self = Self::known("model.global_batch");
-
     pub const LAYERS: Self = Self::known("model.layers");
+    pub const CHANNELS: Self = Self::known("model.channels");
+    pub const IMAGE_SIZE: Self = Self::known("model.image_size");
     pub const SOURCE: Self = Self::known("input.source");
     pub const PLACEMENT: Self = Self::known("input.placement");
     pub const DEVICE_PIPELINE: Self = Self::known("input.device_pipeline");
@@ -153,39 +135,6 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
     index == a.len() && index == b.len()
 }
 
-/// The spellings of a closed set.
-pub(crate) fn words<T: VariantArray + Copy + Into<&'static str>>() -> Vec<&'static str> {
-    T::VARIANTS.iter().map(|word| (*word).into()).collect()
-}
-
-impl Kind {
-    /// What may stand there, for messages and documentation.
-    pub fn allowed(self) -> String {
-        match self {
-            Kind::Bool => "`true` or `false`".into(),
-            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
-            Kind::Positive { max } => format!("a number above 0, at most {max}"),
-            Kind::Word(words) => one_of(&words()),
-            Kind::Flavour => "the name of a flavour in quotes".into(),
-            Kind::Path => "a path in quotes".into(),
-            Kind::Widths => "a list of at least two widths such as [256, 4096, 256]".into(),
-            Kind::Duration => {
-                "a time in quotes such as \"500ms\", \"30s\", \"5m\" or \"1h\"".into()
-            }
-        }
-    }
-}
-
-/// `` `a`, `b` or `c` ``
-pub(crate) fn one_of(words: &[&str]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.as_slice() {
-        [] => "nothing".into(),
-        [only] => only.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
-}
-
 /// One value of one setting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -196,7 +145,7 @@ pub enum Value {
     Word(&'static str),
     /// A name, a path.
     Text(Arc<str>),
-    /// Layer widths.
+    /// Layer widths or channels.
     Integers(Arc<[u64]>),
     Duration(Duration),
 }
@@ -250,6 +199,17 @@ pub struct Settings {
     /// Widths of an `mlp`, input and output included.
     #[serde(rename = "model.layers")]
     pub layers: Vec<usize>,
+    /// Channels of each level of the encoder of `sat-seq2seq`.
+    #[serde(rename = "model.channels")]
+    pub channels: Vec<usize>,
+    /// Height and width of a frame.
+    #[serde(rename = "model.image_size")]
+    pub image_size: usize,
+    /// Frames of a sequence that are seen.
+    #[serde(rename = "model.frames")]
+    pub frames: usize,
+    #[serde(rename = "model.predicted_frames")]
+    pub predicted_frames: usize,
     #[serde(rename = "model.optimizer")]
     pub optimizer: OptimizerName,
     #[serde(rename = "model.learning_rate")]

@@ -13,6 +13,7 @@ pub mod pipeline;
 pub mod random;
 
 mod host;
+mod moving_fields;
 mod normal;
 mod on_device;
 mod prefetch;
@@ -21,16 +22,17 @@ mod resident;
 use super::clock::StepClock;
 use crate::protocol::Job;
 use crate::spec::settings::Settings;
-use crate::terms::{DevicePipeline, InputSource, Pipelines, Placement};
+use crate::terms::{DevicePipeline, InputSource, ModelName, Pipelines, Placement};
 use crate::units::Seconds;
 use anyhow::{Context, bail, ensure};
 use candle_core::{Device, Result, Tensor};
 use cifar10_file::Records;
 use examples::{Examples, Share};
 use host::HostInput;
+use moving_fields::{MovingFields, Sequence};
 use normal::NormalInput;
 use on_device::{Cut, DeviceInput};
-use resident::ResidentInput;
+use resident::{FirstOf, ResidentInput};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,9 +41,10 @@ use std::sync::Arc;
 pub struct Batch {
     /// Number of examples.
     pub examples: usize,
-    /// Images `(batch, height, width, channels)` or vectors `(batch, width)`, f32.
+    /// Images `(batch, height, width, channels)`, sequences `(batch, height, width, frames)` or vectors
+    /// `(batch, width)`, f32.
     pub inputs: Tensor,
-    /// Class labels `(batch,)` as u32, or target vectors `(batch, width)` as f32.
+    /// Class labels `(batch,)` as u32, or the frames that follow or target vectors as f32.
     pub targets: Tensor,
     /// Sum of the class labels; zero where there are none. Evidence that the input was read.
     pub label_sum: u64,
@@ -71,7 +74,12 @@ pub fn open(job: &Job, devices: &[Device]) -> anyhow::Result<Vec<Box<dyn Input>>
         devices,
     };
     match job.settings.input_source {
-        InputSource::Normal => replicas.normal(),
+        InputSource::Normal => {
+            replicas.each(|share, device| Ok(Box::new(replicas.normal(share, device)?)))
+        }
+        InputSource::MovingFields => {
+            replicas.each(|share, device| Ok(Box::new(replicas.moving_fields(share, device))))
+        }
         InputSource::Resident => replicas.resident(),
         InputSource::Cifar10 | InputSource::Generated => match job.settings.input_placement {
             Placement::Host => replicas.host(),
@@ -88,7 +96,7 @@ struct Replicas<'a> {
 }
 
 impl Replicas<'_> {
-    fn normal(&self) -> anyhow::Result<Vec<Box<dyn Input>>> {
+    fn normal(&self, share: Share, device: &Device) -> anyhow::Result<NormalInput> {
         let [first, .., last] = self.settings.layers[..] else {
             bail!("normal input needs the widths of its vectors: set model.layers to at least two");
         };
@@ -96,23 +104,49 @@ impl Replicas<'_> {
             first > 0 && last > 0,
             "a layer of model.layers has no width"
         );
-        self.each(|share, device| {
-            Ok(Box::new(NormalInput {
-                seed: self.settings.seed,
-                share,
-                batch: self.settings.local_batch,
-                widths: (first, last),
-                device: device.clone(),
-                taken: 0,
-            }))
+        Ok(NormalInput {
+            seed: self.settings.seed,
+            share,
+            batch: self.settings.local_batch,
+            widths: (first, last),
+            device: device.clone(),
+            taken: 0,
         })
     }
 
+    fn moving_fields(&self, share: Share, device: &Device) -> MovingFields {
+        MovingFields {
+            seed: self.settings.seed,
+            share,
+            batch: self.settings.local_batch,
+            sequence: Sequence {
+                side: self.settings.image_size,
+                frames: self.settings.frames,
+                predicted_frames: self.settings.predicted_frames,
+            },
+            device: device.clone(),
+            taken: 0,
+        }
+    }
+
+    /// The first batch of what the model takes else.
     fn resident(&self) -> anyhow::Result<Vec<Box<dyn Input>>> {
+        match self.settings.model {
+            ModelName::Mlp => {
+                self.each(|share, device| Ok(Box::new(FirstOf::new(self.normal(share, device)?))))
+            }
+            ModelName::SatSeq2seq => self.each(|share, device| {
+                Ok(Box::new(FirstOf::new(self.moving_fields(share, device))))
+            }),
+            ModelName::Cifar10 | ModelName::None => self.resident_images(),
+        }
+    }
+
+    fn resident_images(&self) -> anyhow::Result<Vec<Box<dyn Input>>> {
         let examples = self.examples()?;
         let batch = self.settings.local_batch;
         self.each(|share, device| {
-            Ok(Box::new(ResidentInput::new(
+            Ok(Box::new(ResidentInput::images(
                 &examples, share, batch, device,
             )?))
         })

@@ -2,10 +2,9 @@
 //!
 //! In and out: candle tensors, f32 or f64, images in the order `(batch, height, width, channels)`.
 //! Each function is written once for both number types: the f64 instance is what the f32 one and the
-//! gradients are checked against. A [`Tape`] records what a chain of layers does and goes back
-//! through it. All of them run in the rayon pool that the caller is in, split by examples, and give
-//! the same bits whenever the pool has the same number of threads. A layer knows neither models nor
-//! settings.
+//! gradients are checked against. A [`Tape`] records what layers do and goes back through it. All of
+//! them run in the rayon pool that the caller is in, split by examples, and give the same bits whenever
+//! the pool has the same number of threads. A layer knows neither models nor settings.
 
 mod activation;
 mod matrix;
@@ -14,13 +13,16 @@ mod partition;
 mod scalar;
 mod tape;
 
+pub mod channels;
 pub mod conv;
 pub mod dense;
 pub mod l2;
 pub mod loss;
 pub mod lrn;
 pub mod max_pool;
+pub mod pointwise;
 pub mod simd;
+pub mod upsample;
 
 pub use activation::Activation;
 pub use conv::Conv;
@@ -28,6 +30,7 @@ pub use dense::Dense;
 pub use lrn::Lrn;
 pub use max_pool::MaxPool;
 pub use tape::Tape;
+pub use upsample::Upsample;
 
 use candle_core::{Result, Tensor};
 

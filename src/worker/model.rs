@@ -6,11 +6,13 @@ mod cifar10;
 mod initial;
 mod mlp;
 mod none;
+mod sat_seq2seq;
 mod variables;
 
 pub use cifar10::Cifar10;
 pub use mlp::Mlp;
 pub use none::NullModel;
+pub use sat_seq2seq::{SatSeq2seq, Sizes};
 
 use super::input::Batch;
 use super::layer::Tape;
@@ -32,13 +34,16 @@ pub trait Model: Send + Sync {
     }
 }
 
-/// The model that `settings` name, in f32. An error for one that is not built into this version.
+/// The model that `settings` name, in f32.
 pub fn build(settings: &Settings, seed: u64) -> Result<Box<dyn Model>> {
     Ok(match settings.model {
         ModelName::Cifar10 => Box::new(Cifar10::new(seed, DType::F32)?.by(settings.convolution)),
         ModelName::Mlp => Box::new(Mlp::new(&settings.layers, seed, DType::F32)?),
         ModelName::None => Box::new(NullModel),
-        other => candle_core::bail!("model {other} is not built into this version"),
+        ModelName::SatSeq2seq => {
+            let model = SatSeq2seq::new(Sizes::of(settings), seed, DType::F32)?;
+            Box::new(model.by(settings.convolution))
+        }
     })
 }
 

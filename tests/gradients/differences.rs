@@ -20,6 +20,15 @@ pub fn numbers(seed: u64, shape: impl Into<Shape>) -> Tensor {
     Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
 }
 
+/// A function of one tensor as a layer.
+pub struct Of<F>(pub F);
+
+impl<F: Fn(&mut Tape, &Tensor) -> Result<Tensor>> Layer for Of<F> {
+    fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
+        self.0(tape, x)
+    }
+}
+
 pub fn variable(values: &Tensor) -> Var {
     Var::from_tensor(values).unwrap()
 }

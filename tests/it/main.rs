@@ -9,5 +9,6 @@ mod probe;
 mod program;
 mod readme;
 mod resume;
+mod sequences;
 mod shipped;
 mod tree;

@@ -268,7 +268,7 @@ fn what_this_version_cannot_run_is_skipped_with_the_reason() {
 topology single: runs
 topology all-reduce: runs
 topology parameter-server: runs
-sat-seq2seq: the model sat-seq2seq is not built into this version
+sat-seq2seq: runs
 cifar10, convolution winograd: runs
 none, placement device, device pipeline fused: the device pipeline fused is not built into this version
 checkpoint every 5: runs

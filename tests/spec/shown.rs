@@ -9,6 +9,8 @@ const SWEEP: &str = "question = \"Where should the input pipeline run?\"\n\
     [sweep]\ndevices.per_worker = [1, 2]\ninput.source = [\"generated\", \"resident\"]\n\
     input.placement = [\"host\", \"device\"]\n\
     [[sweep.cases]]\nmodel.name = \"sat-seq2seq\"\n\
+    [[sweep.cases]]\nmodel.name = \"none\"\ninput.placement = \"device\"\n\
+    input.device_pipeline = \"fused\"\n\
     [[exclude]]\ndevices.per_worker = 2\ninput.placement = \"device\"";
 
 fn shown(text: &str, json: bool) -> String {
@@ -36,45 +38,51 @@ fn a_plan_shows_what_differs_and_where_values_come_from() {
 x
   Where should the input pipeline run?
 
-6 cells in 2 blocks, 2 skipped, 1 excluded, 2 merged into cells that are the same: 8 repeats to run
+7 cells in 2 blocks, 2 skipped, 1 excluded, 2 merged into cells that are the same: 10 repeats to run
 
-block 1  cell          label                                         model.name   input.source  input.placement  devices.per_worker
-1        db00f9cdfe8b  1 device, source resident                     cifar10      resident      –                1
-2        f18739c1e9da  1 device, source generated, placement device  cifar10      generated     device           1
-3        3939d4829e89  1 device, source generated, placement host    cifar10      generated     host             1                   skipped
-4        015f4f6a67a5  2 devices, source resident                    cifar10      resident      –                2
-5        f8c34535eede  2 devices, source generated, placement host   cifar10      generated     host             2
-6        45845a0b55bd  sat-seq2seq                                   sat-seq2seq  normal        –                1                   skipped
+block 1  cell          label                                          model.name   input.source   input.placement  input.device_pipeline  devices.per_worker
+1        3939d4829e89  1 device, source generated, placement host     cifar10      generated      host             –                      1                   skipped
+2        f8c34535eede  2 devices, source generated, placement host    cifar10      generated      host             –                      2
+3        db00f9cdfe8b  1 device, source resident                      cifar10      resident       –                –                      1
+4        f18739c1e9da  1 device, source generated, placement device   cifar10      generated      device           per-image              1
+5        45845a0b55bd  sat-seq2seq                                    sat-seq2seq  moving-fields  –                –                      1
+6        015f4f6a67a5  2 devices, source resident                     cifar10      resident       –                –                      2
+7        45d53b27a5bc  none, placement device, device pipeline fused  none         generated      device           fused                  1                   skipped
 skipped: there are 0 GPUs: 1 device, source generated, placement host
-skipped: the model sat-seq2seq is not built into this version: sat-seq2seq
+skipped: the device pipeline fused is not built into this version: none, placement device, device
+  pipeline fused
 
-setting                value                from
-devices.per_worker     1, 2                 x.toml:9
-input.source           generated, resident  x.toml:10
-input.placement        host, device         x.toml:11
-cluster.topology       replicated           x.toml:7
-measure.repeats        2                    x.toml:5
-model.name             by cell              default
-model.local_batch      128                  default
-model.optimizer        by cell              default
-model.learning_rate    by cell              default
-model.convolution      auto                 default
-input.device_pipeline  per-image            default
-input.pipelines        per-replica          default
-input.threads          16                   default
-input.shuffle_buffer   20000                default
-devices.kind           auto                 default
-devices.threads        1                    default
-devices.oversubscribe  false                default
-devices.share_devices  false                default
-devices.parameters     host                 default
-build.flavour          default              default
-measure.warmup_steps   10                   default
-measure.steps          100                  default
-measure.timeout        300s                 default
-measure.seed           1                    default
-measure.aa             false                default
-measure.builds         1                    default
+setting                 value                from
+devices.per_worker      1, 2                 x.toml:9
+input.source            generated, resident  x.toml:10
+input.placement         host, device         x.toml:11
+cluster.topology        replicated           x.toml:7
+measure.repeats         2                    x.toml:5
+model.name              by cell              default
+model.local_batch       by cell              default
+model.channels          [8, 16]              default
+model.image_size        32                   default
+model.frames            6                    default
+model.predicted_frames  3                    default
+model.optimizer         by cell              default
+model.learning_rate     by cell              default
+model.convolution       by cell              default
+input.device_pipeline   by cell              default
+input.pipelines         per-replica          default
+input.threads           16                   default
+input.shuffle_buffer    20000                default
+devices.kind            auto                 default
+devices.threads         1                    default
+devices.oversubscribe   false                default
+devices.share_devices   false                default
+devices.parameters      host                 default
+build.flavour           default              default
+measure.warmup_steps    10                   default
+measure.steps           100                  default
+measure.timeout         300s                 default
+measure.seed            1                    default
+measure.aa              false                default
+measure.builds          1                    default
 
 estimated time: unknown until the first block
 ");
@@ -113,8 +121,6 @@ seed = 1
 repeats = 2
 
 [settings]
-"model.local_batch" = 128
-"model.convolution" = "auto"
 "devices.kind" = "auto"
 "devices.threads" = 1
 "devices.oversubscribe" = false
@@ -134,8 +140,10 @@ repeats = 2
 id = "3939d4829e89"
 label = "1 device, source generated, placement host"
 "model.name" = "cifar10"
+"model.local_batch" = 128
 "model.optimizer" = "sgd"
 "model.learning_rate" = 0.1
+"model.convolution" = "auto"
 "input.source" = "generated"
 "input.placement" = "host"
 "input.pipelines" = "per-replica"
@@ -147,8 +155,10 @@ label = "1 device, source generated, placement host"
 id = "f18739c1e9da"
 label = "1 device, source generated, placement device"
 "model.name" = "cifar10"
+"model.local_batch" = 128
 "model.optimizer" = "sgd"
 "model.learning_rate" = 0.1
+"model.convolution" = "auto"
 "input.source" = "generated"
 "input.placement" = "device"
 "input.device_pipeline" = "per-image"
@@ -158,8 +168,10 @@ label = "1 device, source generated, placement device"
 id = "db00f9cdfe8b"
 label = "1 device, source resident"
 "model.name" = "cifar10"
+"model.local_batch" = 128
 "model.optimizer" = "sgd"
 "model.learning_rate" = 0.1
+"model.convolution" = "auto"
 "input.source" = "resident"
 "devices.per_worker" = 1
 
@@ -167,8 +179,10 @@ label = "1 device, source resident"
 id = "f8c34535eede"
 label = "2 devices, source generated, placement host"
 "model.name" = "cifar10"
+"model.local_batch" = 128
 "model.optimizer" = "sgd"
 "model.learning_rate" = 0.1
+"model.convolution" = "auto"
 "input.source" = "generated"
 "input.placement" = "host"
 "input.pipelines" = "per-replica"
@@ -180,28 +194,46 @@ label = "2 devices, source generated, placement host"
 id = "015f4f6a67a5"
 label = "2 devices, source resident"
 "model.name" = "cifar10"
+"model.local_batch" = 128
 "model.optimizer" = "sgd"
 "model.learning_rate" = 0.1
+"model.convolution" = "auto"
 "input.source" = "resident"
 "devices.per_worker" = 2
 
 [[cell]]
 id = "45845a0b55bd"
 label = "sat-seq2seq"
-skipped = "the model sat-seq2seq is not built into this version"
 "model.name" = "sat-seq2seq"
+"model.local_batch" = 8
+"model.channels" = [8, 16]
+"model.image_size" = 32
+"model.frames" = 6
+"model.predicted_frames" = 3
 "model.optimizer" = "adam"
 "model.learning_rate" = 0.001
-"input.source" = "normal"
+"model.convolution" = "im2col"
+"input.source" = "moving-fields"
+"devices.per_worker" = 1
+
+[[cell]]
+id = "45d53b27a5bc"
+label = "none, placement device, device pipeline fused"
+skipped = "the device pipeline fused is not built into this version"
+"model.name" = "none"
+"model.local_batch" = 128
+"input.source" = "generated"
+"input.placement" = "device"
+"input.device_pipeline" = "fused"
 "devices.per_worker" = 1
 
 [[block]]
 number = 1
-order = ["db00f9cdfe8b", "f18739c1e9da", "3939d4829e89", "015f4f6a67a5", "f8c34535eede", "45845a0b55bd"]
+order = ["3939d4829e89", "f8c34535eede", "db00f9cdfe8b", "f18739c1e9da", "45845a0b55bd", "015f4f6a67a5", "45d53b27a5bc"]
 
 [[block]]
 number = 2
-order = ["3939d4829e89", "db00f9cdfe8b", "f8c34535eede", "f18739c1e9da", "45845a0b55bd", "015f4f6a67a5"]
+order = ["015f4f6a67a5", "3939d4829e89", "f8c34535eede", "db00f9cdfe8b", "f18739c1e9da", "45d53b27a5bc", "45845a0b55bd"]
 "#);
     let table: toml::Table = frozen.parse().unwrap();
     for block in table["block"].as_array().unwrap() {

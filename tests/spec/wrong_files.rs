@@ -419,6 +419,15 @@ error: with the model `none` a `all-reduce` cluster has nothing to exchange
   = help: for null models in several processes: cluster.topology = "independent"
 "#
     );
+    assert_snapshot!(wrong("[model]\nname = \"sat-seq2seq\"\nimage_size = 30"), @"
+error: images of 30 pixels cannot be halved 2 times
+ --> x.toml:5:1
+  |
+5 | image_size = 30
+  | ^^^^^^^^^^ in the cell `sat-seq2seq`
+  |
+  = help: for 2 levels of `model.channels`: a multiple of 4
+");
     assert_snapshot!(wrong("[model]\nname = \"mlp\"\n[input]\nsource = \"cifar10\""), @r#"
 error: the model `mlp` cannot train on `cifar10`
  --> x.toml:6:1
@@ -493,6 +502,26 @@ error: `model.layers` applies to no cell of this experiment
   | ^^^^^^
   |
   = help: only the model `mlp` has widths to choose
+  = help: remove the line, or change what it depends on
+");
+    assert_snapshot!(wrong("[model]\nchannels = [8, 2]"), @"
+error: `model.channels` applies to no cell of this experiment
+ --> x.toml:4:1
+  |
+4 | channels = [8, 2]
+  | ^^^^^^^^
+  |
+  = help: only the model `sat-seq2seq` has an encoder
+  = help: remove the line, or change what it depends on
+");
+    assert_snapshot!(wrong("[model]\nname = \"none\"\npredicted_frames = 2"), @"
+error: `model.predicted_frames` applies to no cell of this experiment
+ --> x.toml:5:1
+  |
+5 | predicted_frames = 2
+  | ^^^^^^^^^^^^^^^^
+  |
+  = help: only the model `sat-seq2seq` and the source `moving-fields` have sequences of frames
   = help: remove the line, or change what it depends on
 ");
     assert_snapshot!(wrong("[input]\nsource = \"resident\"\nplacement = \"device\""), @r#"
@@ -711,7 +740,7 @@ error: unknown setting `model.nam`
 4 | model.nam = "mlp"
   |       ^^^ did you mean `model.name`?
   |
-  = help: [model] has name, local_batch, global_batch, layers, optimizer, learning_rate, convolution
+  = help: [model] has name, local_batch, global_batch, layers, channels, image_size, frames, predicted_frames, optimizer, learning_rate, convolution
 "#);
 }
 

@@ -22,7 +22,7 @@ pub struct Subject {
     pub topology: Topology,
     pub transport: Transport,
     pub model: ModelName,
-    pub layers: Vec<usize>,
+    pub tensors: Vec<u64>,
     pub optimizer: OptimizerName,
     /// Of who updates the parameters.
     pub threads: usize,
@@ -51,7 +51,7 @@ impl Subject {
             topology: settings.topology,
             transport: transport::resolve(settings),
             model: settings.model,
-            layers: settings.layers.clone(),
+            tensors: settings.tensors(),
             optimizer: settings.optimizer,
             threads,
         })

@@ -6,7 +6,7 @@ use crate::launch::asked::global_steps;
 use crate::launch::slots::Slots;
 use crate::launch::{ServerResult, WorkerResult};
 use crate::protocol::{DeviceJob, LinkReport, ServerReport, cpu_list};
-use crate::spec::settings::{Settings, parameter_bytes, tensors};
+use crate::spec::settings::{Settings, parameter_bytes};
 use crate::terms::{ModelName, Topology, Update};
 use std::collections::BTreeSet;
 
@@ -76,7 +76,7 @@ fn digests(settings: &Settings, workers: &[WorkerResult]) -> Result<(), String> 
 
 fn parameters_held(settings: &Settings, servers: &[ServerResult]) -> Result<(), String> {
     let held = bytes_held(servers);
-    let model = parameter_bytes(settings.model, &settings.layers).unwrap_or(held);
+    let model = parameter_bytes(settings);
     if held == 0 || held != model {
         return Err(format!(
             "all servers together hold {held} bytes of the {model} of the model"
@@ -168,17 +168,16 @@ fn links_to_servers(
 }
 
 fn tensor_count(settings: &Settings) -> usize {
-    let widths: Vec<u64> = settings.layers.iter().map(|width| *width as u64).collect();
-    tensors(settings.model, &widths).map_or(0, |tensors| tensors.len())
+    settings.tensors().len()
 }
 
 /// In a ring of `R` ranks each sends `2 (R − 1) / R` of all gradients a step (Patarasuk, Yuan 2009),
 /// but for shares that do not divide.
 fn links_of_ring(settings: &Settings, worker: &WorkerResult, ranks: usize) -> Result<(), String> {
-    let model = parameter_bytes(settings.model, &settings.layers);
-    let (Some(model), 2..) = (model, ranks) else {
+    if ranks < 2 {
         return Ok(());
-    };
+    }
+    let model = parameter_bytes(settings);
     let steps = worker.report.steps;
     let rounds = 2 * (ranks as u64 - 1);
     let due = (model * rounds * steps) as f64 / ranks as f64;

@@ -1,6 +1,7 @@
 //! The list itself. Its order is the order of CSV columns and of every listing. A default never
 //! changes without a new `schema`, since cells are identified by what differs from it.
 
+use super::defaults::*;
 use super::rules::*;
 use super::{Kind, Role, Setting, Value, words};
 use crate::terms::*;
@@ -17,9 +18,7 @@ pub const SETTINGS: &[Setting] = &[
         word("cifar10")
     })
     .about("what a replica trains"),
-    setting("model.local_batch", count(1, HUGE), |_| {
-        Some(Value::Integer(128))
-    })
+    setting("model.local_batch", count(1, HUGE), local_batch)
     .when(WEAK)
     .about("examples a step for each replica (weak scaling)")
     .noun("example"),
@@ -30,6 +29,26 @@ pub const SETTINGS: &[Setting] = &[
     })
     .when(MLP)
     .about("layer widths, input and output included"),
+    setting("model.channels", Kind::Widths, |_| {
+        Some(Value::Integers([8, 16].into()))
+    })
+    .when(ENCODES)
+    .about("channels of each level of the encoder, which halves its images; all sizes of this model are ours"),
+    setting("model.image_size", count(2, 4096), |_| {
+        Some(Value::Integer(32))
+    })
+    .when(SEQUENCES)
+    .about("height and width of a frame"),
+    setting("model.frames", count(1, 1000), |_| Some(Value::Integer(6)))
+        .when(SEQUENCES)
+        .about("frames of a sequence that are seen")
+        .noun("frame"),
+    setting("model.predicted_frames", count(1, 1000), |_| {
+        Some(Value::Integer(3))
+    })
+    .when(SEQUENCES)
+    .about("frames that follow and are predicted")
+    .noun("predicted frame"),
     setting(
         "model.optimizer",
         Kind::Word(words::<OptimizerName>),
@@ -47,7 +66,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "model.convolution",
         Kind::Word(words::<Convolution>),
-        |_| word("auto"),
+        convolution,
     )
     .when(CONVOLVES)
     .about("the algorithm of convolutions"),
@@ -254,32 +273,6 @@ impl Setting {
 
 const fn count(min: u64, max: u64) -> Kind {
     Kind::Integer { min, max }
-}
-
-fn word(word: &'static str) -> Option<Value> {
-    Some(Value::Word(word))
-}
-
-fn optimizer(model: ModelName) -> Option<Value> {
-    word(match model {
-        ModelName::Cifar10 | ModelName::None => "sgd",
-        ModelName::Mlp | ModelName::SatSeq2seq => "adam",
-    })
-}
-
-fn learning_rate(model: ModelName) -> Option<Value> {
-    Some(Value::Number(match model {
-        ModelName::Cifar10 | ModelName::None => 0.1,
-        ModelName::Mlp => 1e-4,
-        ModelName::SatSeq2seq => 1e-3,
-    }))
-}
-
-fn source(model: ModelName) -> Option<Value> {
-    word(match model {
-        ModelName::Cifar10 | ModelName::None => "generated",
-        ModelName::Mlp | ModelName::SatSeq2seq => "normal",
-    })
 }
 
 #[cfg(test)]

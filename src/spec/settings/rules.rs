@@ -37,6 +37,14 @@ pub(super) const MLP: Rule = rule(
     |c| c.model == ModelName::Mlp,
     "only the model `mlp` has widths to choose",
 );
+pub(super) const ENCODES: Rule = rule(
+    |c| c.model == ModelName::SatSeq2seq,
+    "only the model `sat-seq2seq` has an encoder",
+);
+pub(super) const SEQUENCES: Rule = rule(
+    |c| c.model == ModelName::SatSeq2seq || c.source == InputSource::MovingFields,
+    "only the model `sat-seq2seq` and the source `moving-fields` have sequences of frames",
+);
 pub(super) const TRAINS: Rule = rule(
     |c| c.model != ModelName::None,
     "the model `none` trains nothing",
@@ -141,8 +149,15 @@ impl Choice {
     pub fn sources(&self) -> &'static [&'static str] {
         match self.model {
             ModelName::Cifar10 => &["cifar10", "generated", "resident"],
-            ModelName::Mlp | ModelName::SatSeq2seq => &["normal", "resident"],
-            ModelName::None => &["cifar10", "generated", "resident", "normal"],
+            ModelName::Mlp => &["normal", "resident"],
+            ModelName::SatSeq2seq => &["moving-fields", "resident"],
+            ModelName::None => &[
+                "cifar10",
+                "generated",
+                "resident",
+                "normal",
+                "moving-fields",
+            ],
         }
     }
 }

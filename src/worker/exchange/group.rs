@@ -262,7 +262,7 @@ impl Member {
         clock: &mut StepClock,
     ) -> Result<()> {
         match &mut self.exchange {
-            // SAFETY: a tape writes a gradient once in each pass, before it offers it.
+            // SAFETY: a tape offers a gradient when no call of its pass writes it any more.
             Some(exchange) => unsafe { exchange.offer(variable, Memory::of(gradient)?, clock) },
             None => Ok(()),
         }

@@ -18,6 +18,8 @@ pub enum Use {
     Template,
     /// The records of generated files.
     Record,
+    /// Waves and velocity of a moving field.
+    Field,
 }
 
 /// A stream of random numbers that starts at a counter: SplitMix64 (Steele, Lea and Flood, "Fast

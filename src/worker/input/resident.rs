@@ -1,10 +1,12 @@
-//! In: one batch. Out: the same batch, again and again. Its step is one without any input.
+//! In: one batch, or an input that makes it. Out: the same batch, again and again. Its step is one
+//! without any input.
 
 use super::super::clock::StepClock;
 use super::examples::{Example, Examples, Share};
 use super::host::image_batch;
 use super::pipeline::HostBatch;
 use super::{Batch, Input};
+use crate::units::Seconds;
 use candle_core::{Device, Result};
 
 /// A batch that stays on the device. Books nothing.
@@ -14,7 +16,7 @@ pub struct ResidentInput {
 
 impl ResidentInput {
     /// Distorts the first `size` examples of `share` once.
-    pub fn new(examples: &Examples, share: Share, size: usize, device: &Device) -> Result<Self> {
+    pub fn images(examples: &Examples, share: Share, size: usize, device: &Device) -> Result<Self> {
         let (mut batch, mut example) = (HostBatch::default(), Example::default());
         for index in 0..size as u64 {
             let number = share.number(index);
@@ -30,5 +32,33 @@ impl ResidentInput {
 impl Input for ResidentInput {
     fn next(&mut self, _: &mut StepClock) -> Result<Batch> {
         Ok(self.batch.clone())
+    }
+}
+
+/// The first batch of another input. Books nothing.
+pub struct FirstOf<I> {
+    input: I,
+    batch: Option<Batch>,
+}
+
+impl<I: Input> FirstOf<I> {
+    pub fn new(input: I) -> Self {
+        Self { input, batch: None }
+    }
+}
+
+impl<I: Input> Input for FirstOf<I> {
+    /// Makes the batch in the pool of the replica, before its first step.
+    fn prefill(&mut self) -> Result<Seconds> {
+        self.next(&mut StepClock::start())?;
+        Ok(Seconds(0.0))
+    }
+
+    fn next(&mut self, _: &mut StepClock) -> Result<Batch> {
+        let batch = match self.batch.take() {
+            Some(batch) => batch,
+            None => self.input.next(&mut StepClock::start())?,
+        };
+        Ok(self.batch.insert(batch).clone())
     }
 }

@@ -105,6 +105,11 @@ impl Conv {
         Self { behind, ..self }
     }
 
+    /// The same layer with another function behind it.
+    pub fn activated_by(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
     /// The same layer, computed in another way.
     pub fn by(self, algorithm: terms::Convolution) -> Self {
         Self { algorithm, ..self }

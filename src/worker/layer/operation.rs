@@ -1,8 +1,10 @@
 //! What a layer computes, as a function of slices, and how it gets at the numbers of candle's
 //! tensors. The one place that looks into candle's storage.
 
+use super::partition::{self, examples_per_thread};
 use super::scalar::Scalar;
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Shape, Storage, StorageRef, Tensor};
+use rayon::prelude::*;
 use std::cell::RefCell;
 
 /// All numbers of one tensor, in order, and its dimensions.
@@ -94,6 +96,19 @@ pub(super) fn backward<T: Scalar, F: Function<N>, const N: usize>(
         let gradients = gradients.try_into();
         let gradients = gradients.unwrap_or_else(|_| unreachable!("one for each of {N}"));
         function.backward(known, gradients, room);
+    })
+}
+
+/// Adds the numbers of `part` to those of `sum`.
+pub(super) fn add<T: Scalar>(sum: &Tensor, part: &Tensor) -> Result<()> {
+    let (storage, layout) = part.storage_and_layout();
+    let part = view(on_cpu(&storage)?, layout)?;
+    with_numbers_mut::<T>(&[Some(sum)], Vec::new(), &mut |mut sum| {
+        let sum = sum[0].take().expect("the sum is there");
+        let share = examples_per_thread(sum.len());
+        (sum.par_chunks_mut(share))
+            .zip(part.data.par_chunks(share))
+            .for_each(|(sum, part)| partition::add(sum, part));
     })
 }
 

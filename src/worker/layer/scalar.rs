@@ -14,6 +14,11 @@ mod sealed {
 pub trait Scalar: FloatDType + Debug + Default + sealed::Sealed {
     fn square_root(self) -> Self;
 
+    /// `e^self`
+    fn exponential(self) -> Self;
+
+    fn hyperbolic_tangent(self) -> Self;
+
     /// The larger of the two; compiles to one instruction, which `f32::max` does not.
     #[inline(always)]
     fn or_larger(self, other: Self) -> Self {
@@ -39,6 +44,14 @@ macro_rules! scalar {
             #[inline(always)]
             fn square_root(self) -> Self {
                 self.sqrt()
+            }
+
+            fn exponential(self) -> Self {
+                self.exp()
+            }
+
+            fn hyperbolic_tangent(self) -> Self {
+                self.tanh()
             }
 
             #[inline(always)]

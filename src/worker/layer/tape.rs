@@ -1,10 +1,12 @@
-//! What a chain of layers did in a step, and the way back through it.
+//! What layers did in a step, and the way back through it.
 //!
-//! A pass forward records one call after the other: the first argument of each is the result of the
-//! one before, the others are variables. [`Tape::backward`] goes back over them, so that each
-//! gradient is written once, into memory that the tape keeps. The next pass takes the same slots
-//! again: from the second step on no large buffer is allocated. Candle's own differentiation, of any
-//! graph, makes a tensor of zeros for every gradient and adds to it.
+//! A pass forward records one call after the other. An argument is a variable, the result of an earlier
+//! call of the pass, or else a constant, which has no gradient; both of the former may be taken by any
+//! number of calls, as skip connections, recurrent states and shared weights are. [`Tape::backward`]
+//! goes back over the calls: the first that it meets writes a gradient into memory that the tape keeps,
+//! each further one adds to it. So in a chain of layers every gradient is written once. The next pass
+//! takes the same slots again: from the second step on no large buffer is allocated. Candle's own
+//! differentiation makes a tensor of zeros for every gradient and adds to it.
 //!
 //! ```
 //! use candle_core::{Device, Tensor, Var};
@@ -25,52 +27,64 @@
 //! # }
 //! ```
 
-use super::operation::{self, Call, Function};
+mod call;
+mod node;
+
+use super::operation::{self, Function};
 use super::scalar::Scalar;
-use candle_core::{DType, Result, Shape, Tensor, TensorId};
+use call::{CallOf, Recorded};
+use candle_core::{DType, Error, Result, Shape, Tensor, TensorId};
+use node::Node;
 use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// One chain of calls, and the gradients of its variables.
+/// The calls of one pass, and the gradients of their variables.
 #[derive(Default)]
 pub struct Tape {
     /// The first `used` are those of this pass, the others are left of a longer one.
     slots: Vec<Slot>,
     used: usize,
-    /// Gradients by variables.
-    gradients: HashMap<TensorId, Tensor>,
+    /// All that has a gradient: variables, and results that depend on some.
+    nodes: HashMap<TensorId, Node>,
 }
-
-/// The result of a call, and the gradient by it.
-type Memory = (Tensor, Option<Tensor>);
 
 /// A call of a function, with memory that outlives the pass.
 struct Slot {
     call: Box<dyn Recorded>,
     result: Tensor,
-    /// Of the loss by each number of `result`; made when it is needed first.
-    gradient: Option<Tensor>,
 }
+
+/// Which gradients of a call are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    Variables,
+    Results,
+}
+
+/// Takes a variable and its gradient, to which no later call of the pass backward adds.
+type Ready<'r, E> = dyn FnMut(&Tensor, &Tensor) -> std::result::Result<(), E> + 'r;
 
 impl Tape {
     /// Begins a new pass. Results and gradients of the one before will be overwritten.
     pub fn rewind(&mut self) {
         self.used = 0;
+        self.nodes.values_mut().for_each(Node::forget_uses);
     }
 
-    /// Applies `function` and records the call. An error where the first argument is not the result
-    /// of the call before, or shapes do not fit.
+    /// Calls that this pass has recorded.
+    pub fn calls(&self) -> usize {
+        self.used
+    }
+
+    /// Applies `function` and records the call. An error where shapes do not fit, where one argument
+    /// is there twice, or is a result of the pass before.
     pub fn apply<F: Function<N>, const N: usize>(
         &mut self,
         function: F,
         args: [&Tensor; N],
     ) -> Result<Tensor> {
-        if let Some(before) = self.last()
-            && before.result.id() != args[0].id()
-        {
-            candle_core::bail!("{} breaks the chain of the tape", F::NAME);
-        }
         match args[0].dtype() {
             DType::F32 => self.apply_as::<f32, F, N>(function, args),
             DType::F64 => self.apply_as::<f64, F, N>(function, args),
@@ -84,12 +98,17 @@ impl Tape {
         args: [&Tensor; N],
     ) -> Result<Tensor> {
         let shape = function.result(args.map(Tensor::dims))?;
+        let depends = self.note_uses(F::NAME, &args)?;
         let (mut room, memory) = self.take::<T, F, N>(&shape);
-        let (result, gradient) = match memory {
+        let result = match memory {
             Some(memory) => memory,
-            None => (Tensor::zeros(shape, T::DTYPE, args[0].device())?, None),
+            None => Tensor::zeros(shape, T::DTYPE, args[0].device())?,
         };
         operation::forward(&function, &mut room, args, &result)?;
+        if depends {
+            let node = self.nodes.entry(result.id()).or_default();
+            node.made_by = Some(self.used);
+        }
         let call = Box::new(CallOf::<T, F, N> {
             function,
             room,
@@ -98,18 +117,37 @@ impl Tape {
         let slot = Slot {
             call,
             result: result.clone(),
-            gradient,
         };
         self.slots.insert(self.used, slot);
         self.used += 1;
         Ok(result)
     }
 
+    /// Notes that the call that comes next takes these, and says whether any of them has a gradient.
+    fn note_uses(&mut self, name: &str, args: &[&Tensor]) -> Result<bool> {
+        let mut depends = false;
+        for arg in args {
+            let node = match self.nodes.entry(arg.id()) {
+                Entry::Occupied(node) => node.into_mut(),
+                Entry::Vacant(entry) if arg.is_variable() => entry.insert(Node::default()),
+                Entry::Vacant(_) => continue,
+            };
+            if node.made_by.is_some_and(|slot| slot >= self.used) {
+                candle_core::bail!("{name} takes a result of the pass before");
+            }
+            if !node.take_by(self.used) {
+                candle_core::bail!("{name} takes one tensor twice");
+            }
+            depends = true;
+        }
+        Ok(depends)
+    }
+
     /// What the slot that comes next has from the pass before, as far as it fits.
     fn take<T: Scalar, F: Function<N>, const N: usize>(
         &mut self,
         shape: &Shape,
-    ) -> (F::Room<T>, Option<Memory>) {
+    ) -> (F::Room<T>, Option<Tensor>) {
         if self.used == self.slots.len() {
             return Default::default();
         }
@@ -120,59 +158,98 @@ impl Tape {
             Err(_) => Default::default(),
         };
         let fits = slot.result.shape() == shape && slot.result.dtype() == T::DTYPE;
-        (room, fits.then_some((slot.result, slot.gradient)))
-    }
-
-    /// The result of the last call of this pass.
-    fn last(&self) -> Option<&Slot> {
-        self.slots[..self.used].last()
+        if !fits {
+            self.nodes.remove(&slot.result.id());
+        }
+        (room, fits.then_some(slot.result))
     }
 
     /// Goes back through the pass from its last result, whose numbers each count once.
     pub fn backward(&mut self) -> Result<()> {
-        let Some(last) = self.last() else {
-            candle_core::bail!("a tape without calls has no gradients");
-        };
-        let ones = last.result.ones_like()?;
+        let ones = self.last()?.ones_like()?;
         self.backward_from(&ones)
     }
 
     /// Goes back like [`Tape::backward`], and calls `ready` with each variable and its gradient as soon
     /// as no later call can add to it; where that costs little, before the gradient by what the layer
     /// took.
-    pub fn backward_telling<E: From<candle_core::Error>>(
+    pub fn backward_telling<E: From<Error>>(
         &mut self,
-        ready: &mut dyn FnMut(&Tensor, &Tensor) -> std::result::Result<(), E>,
+        ready: &mut Ready<E>,
     ) -> std::result::Result<(), E> {
-        let Some(last) = self.last() else {
-            let error = candle_core::Error::Msg("a tape without calls has no gradients".into());
-            return Err(error.into());
-        };
-        let mut gradient = last.result.ones_like()?;
-        for at in (0..self.used).rev() {
-            let (slot, x) = slot_and_input(&mut self.slots, at)?;
-            let later = x.as_ref().filter(|_| slot.call.has_cheap_parts());
-            let now = x.as_ref().filter(|_| later.is_none());
-            slot.backward(&gradient, now, Some(&mut self.gradients))?;
-            // Each variable belongs to one call of the chain.
-            for variable in slot.call.variables() {
-                ready(variable, &self.gradients[&variable.id()])?;
-            }
-            if later.is_some() {
-                slot.backward(&gradient, later, None)?;
-            }
-            gradient = x.unwrap_or(gradient);
-        }
-        Ok(())
+        let ones = self.last()?.ones_like()?;
+        self.go_back(ones, Some(ready))
     }
 
     /// Goes back through the pass, given the gradient of a loss by each number of its last result.
     pub fn backward_from(&mut self, gradient: &Tensor) -> Result<()> {
-        let mut gradient = gradient.contiguous()?;
+        self.go_back::<Error>(gradient.contiguous()?, None)
+    }
+
+    /// The result of the last call of this pass.
+    fn last(&self) -> Result<&Tensor> {
+        match self.slots[..self.used].last() {
+            Some(slot) => Ok(&slot.result),
+            None => candle_core::bail!("a tape without calls has no gradients"),
+        }
+    }
+
+    fn go_back<E: From<Error>>(
+        &mut self,
+        of_last: Tensor,
+        mut ready: Option<&mut Ready<E>>,
+    ) -> std::result::Result<(), E> {
+        let mut of_last = Some(of_last);
         for at in (0..self.used).rev() {
-            let (slot, x) = slot_and_input(&mut self.slots, at)?;
-            slot.backward(&gradient, x.as_ref(), Some(&mut self.gradients))?;
-            gradient = x.unwrap_or(gradient);
+            let gradient = match of_last.take() {
+                Some(gradient) => Some(gradient),
+                None => self.gradient_by_result(at)?,
+            };
+            let Some(gradient) = gradient else { continue };
+            let apart = ready.is_some() && self.slots[at].call.has_cheap_parts();
+            let first = if apart { Part::Variables } else { Part::All };
+            self.call_back(at, &gradient, first)?;
+            if let Some(ready) = &mut ready {
+                self.tell(at, ready)?;
+            }
+            if apart {
+                self.call_back(at, &gradient, Part::Results)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What later calls have made of the gradient by a result; none where it depends on no variable.
+    /// An error where no call has taken it, since a gradient ends there that was meant to go on.
+    fn gradient_by_result(&self, at: usize) -> Result<Option<Tensor>> {
+        let Slot { call, result } = &self.slots[at];
+        match self.nodes.get(&result.id()) {
+            None => Ok(None),
+            Some(node) if node.is_taken() => Ok(node.gradient().cloned()),
+            Some(_) => candle_core::bail!("no call takes the result of {}", call.name()),
+        }
+    }
+
+    /// Lets a call add to the gradients by its arguments, given that by its result.
+    fn call_back(&mut self, at: usize, gradient: &Tensor, part: Part) -> Result<()> {
+        let Slot { call, result } = &mut self.slots[at];
+        let target = |arg: &Tensor| match self.nodes.get_mut(&arg.id()) {
+            Some(node) if part.wants(arg) => node.target(arg, at).map(Some),
+            _ => Ok(None),
+        };
+        let targets = call.args().iter().map(target);
+        let targets = targets.collect::<Result<Vec<_>>>()?;
+        call.backward(result, gradient, &targets)
+    }
+
+    /// Hands out the gradients that a call was the last to add to.
+    fn tell<E: From<Error>>(&self, at: usize, ready: &mut Ready<E>) -> std::result::Result<(), E> {
+        for arg in self.slots[at].call.args() {
+            if arg.is_variable()
+                && let Some(gradient) = self.nodes[&arg.id()].final_after(at)
+            {
+                ready(arg, gradient)?;
+            }
         }
         Ok(())
     }
@@ -188,104 +265,16 @@ impl Tape {
 
     /// The gradient by a variable of the last pass backward.
     pub fn gradient(&self, variable: &Tensor) -> Option<&Tensor> {
-        self.gradients.get(&variable.id())
+        self.nodes.get(&variable.id())?.gradient()
     }
 }
 
-/// A slot, and where the gradient by the first argument of its call goes.
-fn slot_and_input(slots: &mut [Slot], at: usize) -> Result<(&mut Slot, Option<Tensor>)> {
-    let (before, rest) = slots.split_at_mut(at);
-    let x = before.last_mut().map(Slot::gradient).transpose()?;
-    Ok((&mut rest[0], x))
-}
-
-impl Slot {
-    /// Writes the gradients of its call, given that by its result.
-    fn backward(
-        &mut self,
-        gradient: &Tensor,
-        x: Option<&Tensor>,
-        variables: Option<&mut HashMap<TensorId, Tensor>>,
-    ) -> Result<()> {
-        self.call.backward(&self.result, gradient, x, variables)
-    }
-
-    /// Memory for the gradient by the result.
-    fn gradient(&mut self) -> Result<Tensor> {
-        let gradient = match self.gradient.take() {
-            Some(gradient) => gradient,
-            None => self.result.zeros_like()?,
-        };
-        Ok(self.gradient.insert(gradient).clone())
-    }
-}
-
-/// A recorded call, whatever its function and type of numbers.
-trait Recorded: Any + Send {
-    /// Writes the gradient by the first argument into `x`, and those by variables into `variables`,
-    /// where they are wanted.
-    fn backward(
-        &mut self,
-        result: &Tensor,
-        gradient: &Tensor,
-        x: Option<&Tensor>,
-        variables: Option<&mut HashMap<TensorId, Tensor>>,
-    ) -> Result<()>;
-
-    /// Whether the gradients by variables and by the first argument cost hardly more one after the
-    /// other.
-    fn has_cheap_parts(&self) -> bool;
-
-    fn places(&self) -> Option<&[u8]>;
-
-    /// Arguments that have gradients of their own.
-    fn variables(&self) -> Vec<&Tensor>;
-}
-
-struct CallOf<T: Scalar, F: Function<N>, const N: usize> {
-    function: F,
-    room: F::Room<T>,
-    args: [Tensor; N],
-}
-
-impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
-    fn backward(
-        &mut self,
-        result: &Tensor,
-        gradient: &Tensor,
-        x: Option<&Tensor>,
-        mut variables: Option<&mut HashMap<TensorId, Tensor>>,
-    ) -> Result<()> {
-        if let Some(gradients) = &mut variables {
-            for variable in self.args.iter().filter(|arg| arg.is_variable()) {
-                if let Entry::Vacant(entry) = gradients.entry(variable.id()) {
-                    entry.insert(variable.zeros_like()?);
-                }
-            }
+impl Part {
+    fn wants(self, arg: &Tensor) -> bool {
+        match self {
+            Self::All => true,
+            Self::Variables => arg.is_variable(),
+            Self::Results => !arg.is_variable(),
         }
-        let args = std::array::from_fn(|i| &self.args[i]);
-        let into = std::array::from_fn(|i| match x {
-            Some(x) if i == 0 => Some(x),
-            _ => variables.as_ref()?.get(&self.args[i].id()),
-        });
-        let call = Call {
-            args,
-            result,
-            gradient,
-            gradients: into,
-        };
-        operation::backward(&self.function, &mut self.room, call)
-    }
-
-    fn has_cheap_parts(&self) -> bool {
-        F::CHEAP_PARTS
-    }
-
-    fn places(&self) -> Option<&[u8]> {
-        F::places(&self.room)
-    }
-
-    fn variables(&self) -> Vec<&Tensor> {
-        self.args.iter().filter(|arg| arg.is_variable()).collect()
     }
 }

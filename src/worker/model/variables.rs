@@ -41,6 +41,30 @@ impl Variables {
         self.add(name, (inputs, outputs).into(), |i| stream.uniform(i, limit))
     }
 
+    /// Filters `(k, k, channels, filters)` of uniform numbers up to `√(6 / (inputs + outputs))` on both
+    /// sides of 0, where a number of the result has `k² · channels` inputs, and one that is convolved
+    /// has `k² · filters` outputs.
+    pub fn xavier_uniform_filters(
+        &mut self,
+        name: &str,
+        shape: (usize, usize, usize, usize),
+    ) -> Result<Var> {
+        let (height, width, channels, filters) = shape;
+        let limit = (6.0 / (height * width * (channels + filters)) as f64).sqrt();
+        let stream = Stream::new(self.seed, name);
+        self.add(name, shape.into(), |i| stream.uniform(i, limit))
+    }
+
+    /// Numbers that follow from their index.
+    pub fn each(
+        &mut self,
+        name: &str,
+        length: usize,
+        value: impl Fn(usize) -> f64 + Sync,
+    ) -> Result<Var> {
+        self.add(name, length.into(), value)
+    }
+
     pub fn constant(&mut self, name: &str, length: usize, value: f64) -> Result<Var> {
         self.add(name, length.into(), |_| value)
     }
