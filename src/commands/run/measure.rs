@@ -4,13 +4,12 @@ use super::ceilings::{Limits, Probes};
 use super::record::{self, Before};
 use super::schedule::{Schedule, Task};
 use crate::commands::Ending;
-use crate::commands::prepare::Prepared;
+use crate::commands::prepare::{Prepared, cache};
 use crate::launch::progress::Progress;
 use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session};
 use crate::table::Journal;
 use crate::terms::Outcome;
 use anyhow::Result;
-use std::path::PathBuf;
 
 /// What a run measures with.
 pub struct Campaign<'a> {
@@ -95,17 +94,4 @@ impl Campaign<'_> {
         }
         Ok(found.limits)
     }
-}
-
-/// Where generated input files are kept between repeats and runs.
-fn cache() -> PathBuf {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("xrun")
 }

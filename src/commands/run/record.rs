@@ -60,6 +60,7 @@ pub fn tried(
         provenance: Provenance {
             program: runs.program.identity.clone(),
             load_average: before.load_average,
+            build: prepared.build_of(cell),
             ..provenance(prepared)
         },
         ..declared(cell)
