@@ -23,13 +23,17 @@ const BUILD_VARIABLES: [&str; 8] = [
 ];
 
 /// Those that the program repeats when it is asked, under names of its own.
-const TOLD: [(&str, &str); 6] = [
-    ("BUILD_FEATURES", "CARGO_CFG_FEATURE"),
+const TOLD: [(&str, &str); 3] = [
     ("BUILD_OPT_LEVEL", "OPT_LEVEL"),
     ("BUILD_PROFILE", "PROFILE"),
-    ("BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"),
     ("BUILD_TARGET", "TARGET"),
-    ("BUILD_TARGET_FEATURES", "CARGO_CFG_TARGET_FEATURE"),
+];
+
+/// Those that are lists, with what separates their parts.
+const TOLD_LISTS: [(&str, &str, char); 3] = [
+    ("BUILD_FEATURES", "CARGO_CFG_FEATURE", ','),
+    ("BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", '\u{1f}'),
+    ("BUILD_TARGET_FEATURES", "CARGO_CFG_TARGET_FEATURE", ','),
 ];
 
 fn main() -> io::Result<()> {
@@ -43,12 +47,19 @@ fn main() -> io::Result<()> {
     println!("cargo::rustc-env=BUILD_IDENTITY=source:{identity}");
     println!("cargo::rustc-env=BUILD_SOURCES={sources}");
     println!("cargo::rustc-env=BUILD_COMPILER={compiler}");
-    let settings = settings.join("\u{1f}");
-    println!("cargo::rustc-env=BUILD_PROFILE_SETTINGS={settings}");
-    println!("cargo::rustc-env=BUILD_GIT_REVISION={}", git_revision());
     for (name, variable) in TOLD {
         let value = env::var(variable).unwrap_or_default();
         println!("cargo::rustc-env={name}={value}");
+    }
+    let settings = ("BUILD_PROFILE_SETTINGS", settings.join("\u{1f}"), '\u{1f}');
+    let revision = ("BUILD_GIT_REVISION", git_revision(), ' ');
+    let lists = TOLD_LISTS.map(|(name, variable, separator)| {
+        let value = env::var(variable).unwrap_or_default();
+        (name, value, separator)
+    });
+    // A text that is never empty: no code around it is left out by the compiler where it would be.
+    for (name, value, separator) in lists.into_iter().chain([settings, revision]) {
+        println!("cargo::rustc-env={name}={separator}{value}");
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! code and how many instructions use wide vector registers, and what two programs have in common.
 //! Reads ELF files for x86-64; says of others that they were not compared.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -26,7 +26,7 @@ pub struct Widths {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Function {
     widths: Widths,
-    /// Of operations and registers, without addresses and constants.
+    /// Of operations and registers, without addresses, constants and padding.
     code: u64,
 }
 
@@ -139,6 +139,10 @@ fn look(code: &[u8], address: u64) -> Function {
     let (mut widths, mut shape) = (Widths::default(), DefaultHasher::new());
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
+        // Padding depends on where a function begins.
+        if instruction.mnemonic() == Mnemonic::Nop {
+            continue;
+        }
         instruction.code().hash(&mut shape);
         let (mut ymm, mut zmm) = (false, false);
         for operand in 0..instruction.op_count() {

@@ -52,10 +52,10 @@ impl Identity {
     /// Of the running program, which takes `vector_extensions` on this processor.
     pub fn running(vector_extensions: String) -> Self {
         let rustflags = list(env!("BUILD_RUSTFLAGS"), '\u{1f}');
-        let git_revision = black_box(env!("BUILD_GIT_REVISION"));
+        let git_revision = list(env!("BUILD_GIT_REVISION"), ' ');
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            git_revision: (!git_revision.is_empty()).then(|| git_revision.to_owned()),
+            git_revision: git_revision.into_iter().next(),
             program: RUNNING.to_owned(),
             sources: RUNNING_SOURCES.to_owned(),
             profile: env!("BUILD_PROFILE").to_owned(),

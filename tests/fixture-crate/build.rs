@@ -21,18 +21,19 @@ fn main() {
         .collect();
     let mut fingerprint = sources::Fingerprint::start();
     let variable = |name: &str| env::var(name).unwrap_or_default();
+    // Lists begin with what separates them: a text that is never empty is read by the same code.
     let values = [
-        ("SOURCES", tree.clone()),
-        ("FEATURES", variable("CARGO_CFG_FEATURE")),
-        ("TARGET_FEATURES", variable("CARGO_CFG_TARGET_FEATURE")),
-        ("RUSTFLAGS", variable("CARGO_ENCODED_RUSTFLAGS")),
-        ("PROFILE", variable("PROFILE")),
-        ("OPT_LEVEL", variable("OPT_LEVEL")),
-        ("SETTINGS", settings.join("\u{1f}")),
+        ("SOURCES", "", tree.clone()),
+        ("PROFILE", "", variable("PROFILE")),
+        ("OPT_LEVEL", "", variable("OPT_LEVEL")),
+        ("FEATURES", ",", variable("CARGO_CFG_FEATURE")),
+        ("TARGET_FEATURES", ",", variable("CARGO_CFG_TARGET_FEATURE")),
+        ("RUSTFLAGS", "\u{1f}", variable("CARGO_ENCODED_RUSTFLAGS")),
+        ("SETTINGS", "\u{1f}", settings.join("\u{1f}")),
     ];
-    for (name, value) in values {
+    for (name, separator, value) in values {
         fingerprint.add(value.as_bytes());
-        println!("cargo::rustc-env=BUILD_{name}={value}");
+        println!("cargo::rustc-env=BUILD_{name}={separator}{value}");
     }
     println!(
         "cargo::rustc-env=BUILD_IDENTITY=source:{}",

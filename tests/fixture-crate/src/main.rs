@@ -9,7 +9,9 @@ use std::hint::black_box;
 compile_error!("the feature broken does not compile");
 
 fn list(text: &str, separator: char) -> String {
-    let parts = black_box(text).split(separator).filter(|part| !part.is_empty());
+    let parts = black_box(text)
+        .split(separator)
+        .filter(|part| !part.is_empty());
     let quoted: Vec<_> = parts.map(|part| format!("{part:?}")).collect();
     format!("[{}]", quoted.join(","))
 }
