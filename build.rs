@@ -1,9 +1,12 @@
 //! Embeds what identifies this program: a hash of everything that can change what it computes or
-//! how fast, and the compiler. Needs neither git nor the network, so that it works in a package.
+//! how fast, and what the compiler was told. Needs neither git nor the network, so that it works in a
+//! package.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
+#[path = "src/flavour/sources.rs"]
+mod sources;
+
+use sources::{Fingerprint, SOURCES};
+use std::path::Path;
 use std::process::Command;
 use std::{env, fs, io};
 
@@ -19,27 +22,45 @@ const BUILD_VARIABLES: [&str; 8] = [
     "CARGO_CFG_PANIC",
 ];
 
-/// Files and folders whose contents make the program.
-const SOURCES: [&str; 4] = ["build.rs", "Cargo.toml", "Cargo.lock", "src"];
+/// Those that the program repeats when it is asked, under names of its own.
+const TOLD: [(&str, &str); 3] = [
+    ("BUILD_OPT_LEVEL", "OPT_LEVEL"),
+    ("BUILD_PROFILE", "PROFILE"),
+    ("BUILD_TARGET", "TARGET"),
+];
+
+/// Those that are lists, with what separates their parts.
+const TOLD_LISTS: [(&str, &str, char); 3] = [
+    ("BUILD_FEATURES", "CARGO_CFG_FEATURE", ','),
+    ("BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", '\u{1f}'),
+    ("BUILD_TARGET_FEATURES", "CARGO_CFG_TARGET_FEATURE", ','),
+];
 
 fn main() -> io::Result<()> {
-    let compiler = compiler();
-    // The default hasher may differ between compilers, and the compiler is part of what is hashed.
-    let mut hasher = DefaultHasher::new();
-    compiler.hash(&mut hasher);
-    hash_build(&mut hasher);
-    for source in SOURCES {
-        let path = Path::new(source);
-        if path.exists() {
-            println!("cargo::rerun-if-changed={source}");
-            hash_path(path, &mut hasher)?;
-        }
+    for source in SOURCES.iter().filter(|source| Path::new(source).exists()) {
+        println!("cargo::rerun-if-changed={source}");
     }
-    println!(
-        "cargo::rustc-env=BUILD_IDENTITY=source:{:016x}",
-        hasher.finish()
-    );
+    let sources = sources::of_tree(Path::new("."))?;
+    let compiler = compiler();
+    let settings = profile_settings();
+    let identity = identity(&sources, &compiler, &settings);
+    println!("cargo::rustc-env=BUILD_IDENTITY=source:{identity}");
+    println!("cargo::rustc-env=BUILD_SOURCES={sources}");
     println!("cargo::rustc-env=BUILD_COMPILER={compiler}");
+    for (name, variable) in TOLD {
+        let value = env::var(variable).unwrap_or_default();
+        println!("cargo::rustc-env={name}={value}");
+    }
+    let settings = ("BUILD_PROFILE_SETTINGS", settings.join("\u{1f}"), '\u{1f}');
+    let revision = ("BUILD_GIT_REVISION", git_revision(), ' ');
+    let lists = TOLD_LISTS.map(|(name, variable, separator)| {
+        let value = env::var(variable).unwrap_or_default();
+        (name, value, separator)
+    });
+    // A text that is never empty: no code around it is left out by the compiler where it would be.
+    for (name, value, separator) in lists.into_iter().chain([settings, revision]) {
+        println!("cargo::rustc-env={name}={separator}{value}");
+    }
     Ok(())
 }
 
@@ -53,32 +74,45 @@ fn compiler() -> String {
     }
 }
 
-fn hash_build(hasher: &mut DefaultHasher) {
-    for name in BUILD_VARIABLES {
-        (name, env::var(name).unwrap_or_default()).hash(hasher);
-    }
-    let mut settings: Vec<_> = env::vars()
-        .filter(|(name, _)| {
-            name.starts_with("CARGO_FEATURE_") || name.starts_with("CARGO_PROFILE_")
-        })
+/// Settings of profiles that come from the environment: `CARGO_PROFILE_RELEASE_LTO=fat`.
+fn profile_settings() -> Vec<String> {
+    let settings = env::vars().filter(|(name, _)| name.starts_with("CARGO_PROFILE_"));
+    let mut settings: Vec<_> = settings
+        .inspect(|(name, _)| println!("cargo::rerun-if-env-changed={name}"))
+        .map(|(name, value)| format!("{name}={value}"))
         .collect();
     settings.sort();
-    settings.hash(hasher);
+    settings
 }
 
-/// Names and contents of all files under `path`, in name order. Those of tests do not change what the
-/// program measures.
-fn hash_path(path: &Path, hasher: &mut DefaultHasher) -> io::Result<()> {
-    if !path.is_dir() {
-        path.hash(hasher);
-        fs::read(path)?.hash(hasher);
-        return Ok(());
+fn identity(sources: &str, compiler: &str, settings: &[String]) -> String {
+    let mut fingerprint = Fingerprint::start();
+    fingerprint.add(sources.as_bytes());
+    fingerprint.add(compiler.as_bytes());
+    for name in BUILD_VARIABLES {
+        fingerprint.add(name.as_bytes());
+        fingerprint.add(env::var(name).unwrap_or_default().as_bytes());
     }
-    let entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
-    let mut entries = entries.collect::<io::Result<Vec<PathBuf>>>()?;
-    entries.retain(|entry| entry.file_stem() != Some("tests".as_ref()));
-    entries.sort();
-    entries
-        .iter()
-        .try_for_each(|entry| hash_path(entry, hasher))
+    let features = env::vars().filter(|(name, _)| name.starts_with("CARGO_FEATURE_"));
+    let mut features: Vec<String> = features.map(|(name, _)| name).collect();
+    features.sort();
+    for part in features.iter().chain(settings) {
+        fingerprint.add(part.as_bytes());
+    }
+    fingerprint.text()
+}
+
+/// The commit, where whoever builds says it or a package holds it; no part of the identity.
+fn git_revision() -> String {
+    println!("cargo::rerun-if-env-changed=BUILD_GIT_REVISION");
+    if let Ok(told) = env::var("BUILD_GIT_REVISION") {
+        return told;
+    }
+    let packaged = fs::read_to_string(".cargo_vcs_info.json").unwrap_or_default();
+    let after = packaged.split("\"sha1\": \"").nth(1).unwrap_or_default();
+    after
+        .chars()
+        .take_while(char::is_ascii_hexdigit)
+        .take(12)
+        .collect()
 }

@@ -28,13 +28,15 @@ pub struct Cli {
 pub enum Command {
     /// Show cells, order, skips and where each value comes from, and run nothing.
     Plan(PlanArgs),
+    /// Build the flavours of an experiment, and run nothing.
+    Build(BuildArgs),
     /// Draw every chart again from result folders alone.
     Plot(PlotArgs),
     /// Measure what memory and transports of this machine can do at most, and train nothing.
     Probe(ProbeArgs),
     /// One role of a repeat; started by xrun.
     #[command(hide = true)]
-    Worker,
+    Worker(WorkerArgs),
     /// Ends workers when the harness is gone; started by xrun.
     #[command(hide = true)]
     Guard,
@@ -55,6 +57,9 @@ pub struct Selection {
     /// Name of this machine's folder, instead of one made from its hardware.
     #[arg(long, value_name = "NAME")]
     pub machine: Option<String>,
+    /// The source that flavours are built from, instead of the one that this xrun was built from.
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -112,6 +117,27 @@ pub struct PlanArgs {
     /// Print one JSON document for programs.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BuildArgs {
+    /// The experiment file whose flavours are built.
+    #[arg(value_name = "FILE", required_unless_present = "clean")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Remove everything that was built for flavours before.
+    #[arg(long)]
+    pub clean: bool,
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WorkerArgs {
+    /// Print how this program was built, as one line of JSON, and train nothing.
+    #[arg(long)]
+    pub identify: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,6 +1,7 @@
 //! What each command does, as recipes of steps that other modules know how to take. Start reading
 //! here.
 
+pub mod build;
 pub mod estimate;
 pub mod plan;
 pub mod plot;
@@ -10,7 +11,7 @@ pub mod report;
 pub mod run;
 
 use crate::cli::{Cli, Command};
-use crate::flavour::identity;
+use crate::flavour::identity::{self, Identity};
 use crate::launch::guard;
 use crate::spec::SpecErrors;
 use crate::worker;
@@ -41,11 +42,19 @@ impl Ending {
 /// Calls the command and turns its end into an exit status.
 pub fn dispatch(cli: Cli) -> ExitCode {
     let ended = match (cli.command, &cli.run.file) {
-        (Some(Command::Worker), _) => return worker::main(identity::RUNNING),
+        (Some(Command::Worker(arguments)), _) if arguments.identify => {
+            println!(
+                "{}",
+                Identity::running(worker::vector_extensions()).to_json()
+            );
+            return ExitCode::SUCCESS;
+        }
+        (Some(Command::Worker(_)), _) => return worker::main(identity::RUNNING),
         (Some(Command::Guard), _) => {
             guard::main();
             return ExitCode::SUCCESS;
         }
+        (Some(Command::Build(arguments)), _) => build::run(&arguments),
         (Some(Command::Plan(arguments)), _) => plan::run(&arguments),
         (Some(Command::Plot(arguments)), _) => plot::run(&arguments),
         (Some(Command::Probe(arguments)), _) => probe::run(&arguments),

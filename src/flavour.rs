@@ -1,9 +1,26 @@
-//! The program of each build flavour. In: the running program or a path. Out: a [`Program`] that
-//! stays the same however often its file is replaced. Does not know what the program is started for.
+//! The program of each build flavour. In: the running program, a path, or a definition and a source
+//! tree. Out: a [`Program`] that stays the same however often its file is replaced, and what it says of
+//! itself. Does not know what the program is started for.
+//!
+//! [`compile`] builds and keeps programs: a [`recipe`] is what cargo is told, [`identity`] what a program
+//! says, [`agreement`] whether the two fit, [`census`] whether two programs differ in what runs.
 
+pub mod agreement;
+mod ask;
+mod cargo;
+pub mod census;
+mod child;
+pub mod compile;
 pub mod identity;
+pub mod recipe;
+pub mod sources;
+mod toolchain;
 
+use crate::spec::Flavour;
+use agreement::Asked;
 use anyhow::{Context, Result, bail};
+use identity::Identity;
+use recipe::Recipe;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -18,6 +35,10 @@ pub struct Program {
     pub path: PathBuf,
     /// What tells it from every other build: see [`identity`].
     pub identity: String,
+    /// As [`identity::of_contents`]; empty for the running program, which is known by its sources.
+    pub contents: String,
+    /// What it says of itself; none where it was not asked or did not answer.
+    pub told: Option<Identity>,
 }
 
 impl Program {
@@ -43,6 +64,8 @@ pub fn running_program() -> Result<Program> {
         file,
         path: std::fs::read_link(link).unwrap_or_else(|_| link.to_owned()),
         identity: identity::RUNNING.to_owned(),
+        contents: String::new(),
+        told: None,
     })
 }
 
@@ -67,8 +90,45 @@ pub fn given_binary(path: &Path) -> Result<Program> {
     Ok(Program {
         file,
         path: path.to_owned(),
+        contents: identity.clone(),
         identity,
+        told: None,
     })
+}
+
+/// Asks a program that somebody else has built what it is, and keeps the answer. One that does not
+/// answer is known by its contents alone, which is enough where the flavour asks for nothing.
+///
+/// # Errors
+/// Where it is not what the flavour asks for, or that cannot be known; the reason of skipped cells.
+pub fn ask_given(program: Program, flavour: &Flavour) -> Result<Program, String> {
+    let path = program.path.display();
+    let asks = flavour.definition.iter().any(|(key, _)| key != "binary");
+    match ask::ask(&program) {
+        Ok(told) => {
+            let recipe = Recipe::of(flavour);
+            let asked = Asked {
+                recipe: &recipe,
+                sources: None,
+            };
+            let differences = asked.differences(&told);
+            if !differences.is_empty() {
+                let differences = differences.join("; ");
+                return Err(format!(
+                    "the flavour's binary {path} is not what it asks for: {differences}"
+                ));
+            }
+            Ok(Program {
+                told: Some(told),
+                ..program
+            })
+        }
+        Err(why) if asks => Err(format!(
+            "the flavour's binary {path} cannot be held against what the flavour asks for: asked \
+             `worker --identify`, {why}"
+        )),
+        Err(_) => Ok(program),
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@
 //! | [`machine`] | what hardware is here, and what else goes on in it |
 //! | [`spec`] | a TOML file with its layers becomes a checked `Experiment`, or all its problems at once |
 //! | [`plan`] | an `Experiment` becomes frozen, ordered cells; pure |
-//! | [`flavour`] | the program that trains, and its identity |
+//! | [`flavour`] | the programs that train: built, kept, and asked what they are |
 //! | [`protocol`] | what harness and worker say to each other |
 //! | [`launch`] | one repeat as a set of processes: the only asynchronous code |
 //! | [`worker`] | a side branch: models, layers, inputs, topologies, and the one step loop |

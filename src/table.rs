@@ -150,6 +150,29 @@ pub struct Provenance {
     pub load_average: f64,
     /// Tells runs of the same number in different checkouts apart. [`Journal::append`] fills it in.
     pub run_token: String,
+    pub build: Build,
+}
+
+/// How the program that trained was built, in its own words; lists are separated by spaces. Empty
+/// where the program does not say it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Build {
+    /// Of its sources, where whoever built it said so.
+    pub git_revision: String,
+    pub profile: String,
+    pub profile_settings: String,
+    pub features: String,
+    /// Instructions that the compiler was free to use everywhere.
+    pub target_features: String,
+    pub rustflags: String,
+    /// What it takes on this processor where it asks at run time.
+    pub vector_extensions: String,
+    /// How many of its instructions use wide registers, where flavours were compared.
+    pub wide_instructions: String,
+    pub compiler: String,
+    pub libraries: String,
+    /// Hash of the program's file; empty for the running program, which is known by its sources.
+    pub contents: String,
 }
 
 /// One line of `samples.csv`.

@@ -92,6 +92,30 @@ fn train(process: &mut Process<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The vector extensions that this program takes on this processor where it asks at run time.
+pub fn vector_extensions() -> String {
+    let kernels = layer::simd::Level::best();
+    format!("kernels {kernels:?}, gemm {}", gemm_extensions()).to_lowercase()
+}
+
+/// What the `gemm` crate takes: its AVX-512 kernels are there only if they were built in.
+#[cfg(target_arch = "x86_64")]
+fn gemm_extensions() -> &'static str {
+    if cfg!(feature = "avx512") && is_x86_feature_detected!("avx512f") {
+        "avx512"
+    } else if is_x86_feature_detected!("fma") {
+        "fma"
+    } else {
+        "scalar"
+    }
+}
+
+/// It has one set of kernels for the other processors.
+#[cfg(not(target_arch = "x86_64"))]
+fn gemm_extensions() -> &'static str {
+    "as compiled"
+}
+
 /// Refuses what a harness of another version might ask for.
 fn check(job: &Job) -> Result<()> {
     ensure!(

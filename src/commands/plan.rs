@@ -54,6 +54,14 @@ pub fn run(arguments: &PlanArgs) -> Result<Ending> {
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
     plan(&view, arguments.json, &mut out)?;
+    let unbuilt = prepared.unbuilt_flavours();
+    if !arguments.json && !unbuilt.is_empty() {
+        let unbuilt = unbuilt.join(", ");
+        writeln!(
+            out,
+            "flavours that a run builds first, unless they are there: {unbuilt}"
+        )?;
+    }
     out.flush()?;
     Ok(Ending::Done)
 }

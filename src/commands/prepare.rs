@@ -1,16 +1,20 @@
 //! What `run` and `plan` share: an experiment expanded into cells, and what this machine makes of
 //! each.
 
+mod programs;
+
 use crate::cli::Selection;
-use crate::flavour::{self, Program};
+use crate::flavour::Program;
 use crate::launch::slots::{self, Slots};
 use crate::machine::{Machine, git_revision};
 use crate::plan::{self, Cell, CellId, Plan};
+use crate::spec::Experiment;
 use crate::spec::settings::{SettingId, Settings};
-use crate::spec::{Experiment, Flavour};
-use crate::table::Resolved;
+use crate::table::{Build, Resolved};
 use anyhow::Result;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use programs::{Builder, Programs};
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A flag whose value cannot be used.
@@ -31,8 +35,9 @@ pub struct Prepared {
     pub git_revision: String,
     /// Where its results go.
     pub folder: PathBuf,
-    /// By name of the flavour; the reason where there is no program.
-    programs: BTreeMap<String, Result<Program, String>>,
+    /// Where flavours are built from, if the user says it.
+    source: Option<PathBuf>,
+    programs: Programs,
 }
 
 /// What this machine makes of a cell.
@@ -62,7 +67,9 @@ impl Prepared {
         let machine = Machine::detect();
         let machine_name = machine_name(selection.machine.as_deref(), &machine)?;
         let folder = folder(&selection.results, &experiment, &machine_name);
-        let programs = programs(&experiment);
+        let source = selection.source.clone();
+        check_source(source.as_deref())?;
+        let programs = Programs::open(&experiment);
         let git_revision = git_revision(experiment.path.parent().unwrap_or(Path::new(".")));
         Ok(Self {
             experiment,
@@ -72,8 +79,44 @@ impl Prepared {
             machine_name,
             git_revision,
             folder,
+            source,
             programs,
         })
+    }
+
+    /// Provides the program of every flavour that a chosen cell has, and says what came of each: opens
+    /// those that were given, and builds the others unless they are there.
+    ///
+    /// # Errors
+    /// Failures of `out`; `Interrupted` where the user has stopped it.
+    pub fn build(&mut self, stopped: &dyn Fn() -> bool, out: &mut dyn Write) -> Result<()> {
+        let names = self.flavours();
+        let builder = Builder {
+            source: self.source.as_deref(),
+            cache: cache(),
+            stopped,
+        };
+        self.programs
+            .provide(&self.experiment, &names, &builder, out)
+    }
+
+    /// Flavours of the chosen cells, in the order of the plan.
+    pub fn flavours(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for (_, cell) in self.cells().filter(|(_, cell)| cell.unbuilt.is_none()) {
+            let name = flavour(cell);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Those that nobody has built or given yet.
+    pub fn unbuilt_flavours(&self) -> Vec<String> {
+        let mut names = self.flavours();
+        names.retain(|name| self.programs.get(name).is_none());
+        names
     }
 
     /// Every cell of the plan that was not deselected, with its place in the plan.
@@ -110,30 +153,14 @@ impl Prepared {
             .map_or_else(Fate::Skipped, |runs| Fate::Runs(Box::new(runs)))
     }
 
-    /// Why this machine cannot measure a cell.
+    /// Why this machine cannot measure a cell, as far as that is known before flavours are built.
     pub fn skip(&self, cell: &Cell) -> Option<String> {
-        self.runs(cell).err()
+        self.runs(cell).err().filter(|reason| reason != NOT_BUILT)
     }
 
     fn runs(&self, cell: &Cell) -> Result<Runs<'_>, String> {
-        if let Some(reason) = &cell.unbuilt {
-            return Err(reason.clone());
-        }
-        let flavour = cell
-            .values
-            .get(SettingId::FLAVOUR)
-            .map_or_else(String::new, ToString::to_string);
-        let program = match self.programs.get(&flavour) {
-            Some(Ok(program)) => program,
-            Some(Err(reason)) => return Err(reason.clone()),
-            None => {
-                return Err(format!(
-                    "building flavour {flavour} is not built into this version"
-                ));
-            }
-        };
-        let settings = cell.settings();
-        let slots = slots::assign(&settings, &self.machine)?;
+        let (settings, slots) = self.place(cell)?;
+        let program = self.program(&flavour(cell))?;
         let resolved = resolve(&settings, &slots);
         Ok(Runs {
             settings,
@@ -143,11 +170,87 @@ impl Prepared {
         })
     }
 
+    /// A cell's settings and where it would run, whatever its flavour.
+    pub fn place(&self, cell: &Cell) -> Result<(Settings, Slots), String> {
+        if let Some(reason) = &cell.unbuilt {
+            return Err(reason.clone());
+        }
+        let settings = cell.settings();
+        let slots = slots::assign(&settings, &self.machine)?;
+        Ok((settings, slots))
+    }
+
+    /// The program of a flavour that a chosen cell has, or why there is none.
+    pub fn program(&self, flavour: &str) -> Result<&Program, String> {
+        let program = self.programs.get(flavour);
+        let program = program.ok_or_else(|| NOT_BUILT.to_owned())?;
+        program.as_ref().map_err(Clone::clone)
+    }
+
+    /// How the program of a cell was built, for the record.
+    pub fn build_of(&self, cell: &Cell) -> Build {
+        let name = flavour(cell);
+        let Ok(program) = self.program(&name) else {
+            return Build::default();
+        };
+        let told = program.told.clone().unwrap_or_default();
+        let assertions = if told.debug_assertions {
+            " debug-assertions"
+        } else {
+            ""
+        };
+        let profile = format!("{} opt-level={}{assertions}", told.profile, told.opt_level);
+        Build {
+            git_revision: told.git_revision.unwrap_or_default(),
+            profile: program.told.as_ref().map_or_else(String::new, |_| profile),
+            profile_settings: told.profile_settings.join(" "),
+            features: told.features.join(" "),
+            target_features: told.target_features.join(" "),
+            rustflags: told.rustflags.join(" "),
+            vector_extensions: told.vector_extensions,
+            wide_instructions: self.programs.wide(&name).to_owned(),
+            compiler: told.compiler,
+            libraries: told.libraries.join(" "),
+            contents: program.contents.clone(),
+        }
+    }
+
     /// The program that is running, which trains the flavour `default` and guards all workers.
     pub fn own_program(&self) -> Result<&Program> {
-        let own = &self.programs["default"];
+        let own = self.programs.get("default");
+        let own = own.expect("the running program is always there");
         own.as_ref().map_err(|reason| anyhow::anyhow!("{reason}"))
     }
+}
+
+/// Why a cell cannot be measured before its flavour was built.
+const NOT_BUILT: &str = "its flavour is not built yet (xrun build FILE)";
+
+/// The name of a cell's flavour.
+fn flavour(cell: &Cell) -> String {
+    let name = cell.values.get(SettingId::FLAVOUR);
+    name.map_or_else(String::new, ToString::to_string)
+}
+
+/// Where files are kept between repeats and runs: generated input, and programs of flavours.
+pub fn cache() -> PathBuf {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("xrun")
+}
+
+fn check_source(flag: Option<&Path>) -> Result<()> {
+    let Some(source) = flag.filter(|source| !source.join("Cargo.toml").is_file()) else {
+        return Ok(());
+    };
+    let message = format!("--source {0}: there is no {0}/Cargo.toml", source.display());
+    Err(WrongFlag(message).into())
 }
 
 fn resolve(settings: &Settings, slots: &Slots) -> Resolved {
@@ -188,18 +291,4 @@ fn folder(results: &Path, experiment: &Experiment, machine: &str) -> PathBuf {
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
-fn programs(experiment: &Experiment) -> BTreeMap<String, Result<Program, String>> {
-    let given = |flavour: &Flavour| {
-        let binary = flavour.binary.as_ref()?;
-        Some((flavour.name.clone(), text(flavour::given_binary(binary))))
-    };
-    let mut programs: BTreeMap<_, _> = experiment.flavours.iter().filter_map(given).collect();
-    programs.insert("default".to_owned(), text(flavour::running_program()));
-    programs
-}
-
-fn text<T>(result: Result<T>) -> Result<T, String> {
-    result.map_err(|error| format!("{error:#}"))
 }

@@ -2,7 +2,7 @@
 //! would measure it before its blocks. Trains nothing and writes no file.
 
 use super::Ending;
-use super::prepare::{Fate, Prepared};
+use super::prepare::Prepared;
 use super::report::grid::{Column, Grid};
 use super::run::{Subject, lock_machine};
 use crate::cli::{ProbeArgs, Selection};
@@ -65,19 +65,16 @@ fn of_file(file: &Path) -> Result<Vec<Case>> {
     let prepared = Prepared::load(file, &Selection::default())?;
     let (mut subjects, mut cases) = (Vec::new(), Vec::new());
     for (_, cell) in prepared.cells() {
-        let Fate::Runs(runs) = prepared.fate(cell) else {
+        let Ok((settings, slots)) = prepared.place(cell) else {
             continue;
         };
-        let settings = by(Transport::SharedMemory, &runs.settings);
+        let settings = by(Transport::SharedMemory, &settings);
         let Some(subject) = Subject::of(&settings).filter(|subject| !subjects.contains(subject))
         else {
             continue;
         };
         subjects.push(subject);
-        cases.push(Case {
-            settings,
-            slots: runs.slots,
-        });
+        cases.push(Case { settings, slots });
     }
     Ok(cases)
 }

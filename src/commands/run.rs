@@ -7,8 +7,8 @@ mod record;
 mod retakes;
 mod schedule;
 
-use super::Ending;
 use super::prepare::Prepared;
+use super::{Ending, build};
 use crate::cli::{LockArgs, Rerun, RunArgs};
 use crate::launch::Session;
 use crate::launch::interrupt;
@@ -27,11 +27,15 @@ use std::path::Path;
 /// A wrong file or flag; a folder that cannot be written; a lock that another xrun holds. A cell that
 /// goes wrong is no error.
 pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
-    let prepared = Prepared::load(file, &arguments.selection)?;
+    let mut prepared = Prepared::load(file, &arguments.selection)?;
     let _machine = lock_machine(&arguments.lock, &prepared.experiment.name)?;
     let mut journal = open_journal(arguments, &prepared)?;
     for notice in journal.notices() {
         eprintln!("note: {notice}");
+    }
+    let interrupt = interrupt::listen().context("listening for Ctrl-C")?;
+    if !build::provide(&mut prepared, &interrupt)? {
+        return Ok(Ending::Interrupted);
     }
     record::describe(&prepared, &journal)?;
     let schedule = Schedule::new(&prepared, &journal, arguments);
@@ -40,7 +44,6 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
     let ending = if schedule.tasks.is_empty() {
         Ending::Done
     } else {
-        let interrupt = interrupt::listen().context("listening for Ctrl-C")?;
         let mut campaign = Campaign {
             prepared: &prepared,
             schedule: &schedule,

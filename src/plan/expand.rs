@@ -218,7 +218,7 @@ impl<'a> Expansion<'a> {
         self.places.insert(id, self.cells.len());
         self.cells.push(Cell {
             id: CellId::from(id),
-            unbuilt: facts.unbuilt(&self.experiment.flavours),
+            unbuilt: facts.unbuilt(),
             label: combination.label,
             values: Values::over(&self.shared, values),
             axis_labels: combination.axis_labels,

@@ -2,7 +2,6 @@
 //! why it contradicts itself, or why it is skipped. Knows no machine.
 
 use super::cell::replicas;
-use crate::spec::Flavour;
 use crate::spec::settings::{Choice, SettingId, Value, one_of, tensors};
 use crate::terms::{DevicePipeline, ModelName, Shards, Topology};
 
@@ -167,30 +166,20 @@ impl Facts<'_> {
     }
 
     /// Why this version cannot run the cell on any machine.
-    pub(super) fn unbuilt(&self, flavours: &[Flavour]) -> Option<String> {
-        let missing = self.missing(flavours)?;
+    pub(super) fn unbuilt(&self) -> Option<String> {
+        let missing = self.missing()?;
         Some(format!("{missing} is not built into this version"))
     }
 
-    fn missing(&self, flavours: &[Flavour]) -> Option<String> {
+    fn missing(&self) -> Option<String> {
         if self.word(SettingId::DEVICE_PIPELINE) == Some(DevicePipeline::Fused) {
             return Some("the device pipeline fused".into());
         }
         self.missing_measure()
-            .or_else(|| self.missing_flavour(flavours))
     }
 
     fn missing_measure(&self) -> Option<String> {
         let builds = SettingId::BUILDS;
         (self.number(builds) > 1).then(|| builds.key().into())
-    }
-
-    fn missing_flavour(&self, flavours: &[Flavour]) -> Option<String> {
-        let Some(Value::Text(name)) = &self.values[SettingId::FLAVOUR.index()] else {
-            return None;
-        };
-        let built = |flavour: &&Flavour| *flavour.name == **name && flavour.binary.is_some();
-        let runs = &**name == "default" || flavours.iter().any(|flavour| built(&flavour));
-        (!runs).then(|| format!("building the flavour {name} (without `binary`)"))
     }
 }

@@ -24,7 +24,7 @@ enum Shape {
     Number,
 }
 
-static KEYS: [(&str, Shape); 12] = [
+static KEYS: [(&str, Shape); 13] = [
     ("binary", Shape::Text),
     ("features", Shape::Texts),
     ("profile", Shape::Text),
@@ -35,6 +35,7 @@ static KEYS: [(&str, Shape); 12] = [
     ),
     ("codegen-units", Shape::Number),
     ("panic", Shape::Words(&["abort", "unwind"])),
+    ("debug-assertions", Shape::Words(&["true", "false"])),
     ("target_cpu", Shape::Text),
     ("target_features", Shape::Texts),
     ("rustflags", Shape::Texts),
@@ -67,6 +68,34 @@ pub(super) fn flavours(path: &Path, layers: &Layers, report: &mut Report) -> Vec
 }
 
 type Definition = BTreeMap<String, String>;
+
+impl Flavour {
+    /// The flavour `cuda`, which every file has.
+    pub fn cuda() -> Self {
+        Self {
+            name: "cuda".to_owned(),
+            binary: None,
+            definition: vec![("cuda".to_owned(), "built-in".to_owned())],
+        }
+    }
+
+    /// The text of a key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        let (_, text) = self.definition.iter().find(|(name, _)| name == key)?;
+        Some(text)
+    }
+
+    /// The texts of a key that has a list of them; empty where it is not declared.
+    pub fn texts(&self, key: &str) -> Vec<String> {
+        let list = self.text(key).and_then(|text| text.parse().ok());
+        let items = match list {
+            Some(toml::Value::Array(items)) => items,
+            _ => Vec::new(),
+        };
+        let text = |item: toml::Value| item.as_str().map(str::to_owned);
+        items.into_iter().filter_map(text).collect()
+    }
+}
 
 fn definition(group: &Group, report: &mut Report) -> Definition {
     if BUILT_IN.contains(&group.name.as_str()) || !is_name(&group.name) {

@@ -165,6 +165,33 @@ pub(super) const TRAILING: &[Column] = &[
     of_row!("machine", false, provenance.machine),
     of_row!("xrun_version", false, provenance.xrun_version),
     of_row!("program", false, provenance.program),
+    of_row!("flavour_git_revision", false, provenance.build.git_revision),
+    of_row!("flavour_profile", false, provenance.build.profile),
+    of_row!(
+        "flavour_profile_settings",
+        false,
+        provenance.build.profile_settings
+    ),
+    of_row!("flavour_features", false, provenance.build.features),
+    of_row!(
+        "flavour_target_features",
+        false,
+        provenance.build.target_features
+    ),
+    of_row!("flavour_rustflags", false, provenance.build.rustflags),
+    of_row!(
+        "flavour_vector_extensions",
+        false,
+        provenance.build.vector_extensions
+    ),
+    of_row!(
+        "flavour_wide_instructions",
+        false,
+        provenance.build.wide_instructions
+    ),
+    of_row!("flavour_compiler", false, provenance.build.compiler),
+    of_row!("flavour_libraries", false, provenance.build.libraries),
+    of_row!("flavour_contents", false, provenance.build.contents),
     of_row!("git_revision", false, provenance.git_revision),
     of_row!("load_average", false, provenance.load_average),
     of_row!("run_token", false, provenance.run_token),

@@ -1,6 +1,7 @@
 //! Whole-program tests: the real binary, real processes, real files.
 
 mod files;
+mod flavours;
 mod interrupts;
 mod kills;
 mod misbehaviour;

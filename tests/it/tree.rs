@@ -10,7 +10,7 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Library, and the only places that may name it.
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 12] = [
     ("figment::", &["spec"]),
     ("toml::", &["spec", "plan", "machine"]),
     ("clap::", &["cli", "main"]),
@@ -21,6 +21,8 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("tokio::", &["launch"]),
     ("indicatif::", &["launch/progress"]),
     ("nvml_wrapper::", &["machine"]),
+    ("iced_x86::", &["flavour/census"]),
+    ("object::", &["flavour/census"]),
 ];
 
 fn sources() -> Vec<(String, String)> {

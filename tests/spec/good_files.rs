@@ -272,7 +272,7 @@ sat-seq2seq: runs
 cifar10, convolution winograd: runs
 none, placement device, device pipeline fused: the device pipeline fused is not built into this version
 checkpoint every 5: runs
-flavour cuda: building the flavour cuda (without `binary`) is not built into this version
+flavour cuda: runs
 ");
 }
 

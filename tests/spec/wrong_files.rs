@@ -857,7 +857,7 @@ error: a flavour has no `opt_level`
 4 | opt_level = 3
   | ^^^^^^^^^ did you mean `opt-level`?
   |
-  = help: a flavour has binary, features, profile, opt-level, lto, codegen-units, panic, target_cpu, target_features, rustflags, cuda, extends, env
+  = help: a flavour has binary, features, profile, opt-level, lto, codegen-units, panic, debug-assertions, target_cpu, target_features, rustflags, cuda, extends, env
 ");
     assert_snapshot!(wrong("[flavours.a]\nopt-level = 4\nlto = \"fast\"\ncodegen-units = 0\nfeatures = [1]"), @r#"
 error: `opt-level` cannot be the number 4

@@ -5,14 +5,13 @@ use super::record::{self, Around};
 use super::retakes::Retakes;
 use super::schedule::{Schedule, Task};
 use crate::commands::Ending;
-use crate::commands::prepare::Prepared;
+use crate::commands::prepare::{Prepared, cache};
 use crate::launch::progress::Progress;
 use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session};
 use crate::machine::state::{Processors, Watch};
 use crate::table::Journal;
 use crate::terms::Outcome;
 use anyhow::Result;
-use std::path::PathBuf;
 
 /// What a run measures with.
 pub struct Campaign<'a> {
@@ -136,17 +135,4 @@ fn tell(progress: &mut Progress, why: &str, again: bool) {
     if again {
         progress.add_one();
     }
-}
-
-/// Where generated input files are kept between repeats and runs.
-fn cache() -> PathBuf {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("xrun")
 }

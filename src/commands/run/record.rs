@@ -62,6 +62,7 @@ pub fn tried(
         provenance: Provenance {
             program: runs.program.identity.clone(),
             load_average: around.load_average,
+            build: prepared.build_of(cell),
             ..provenance(prepared)
         },
         ..declared(cell)

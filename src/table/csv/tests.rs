@@ -1,5 +1,5 @@
 use super::*;
-use crate::table::{Ceilings, Cluster, Key, Measured, Provenance, Resolved, State};
+use crate::table::{Build, Ceilings, Cluster, Key, Measured, Provenance, Resolved, State};
 use crate::terms::{Mark, Phase};
 use insta::assert_snapshot;
 use proptest::collection::{btree_map, vec};
@@ -102,7 +102,7 @@ prop_compose! {
 prop_compose! {
     fn row()(
         numbers in vec(any::<u32>(), 5),
-        text in vec(any::<String>(), 12),
+        text in vec(any::<String>(), 14),
         cell in "[0-9a-f]{12}",
         outcome in prop::sample::select(Outcome::VARIANTS),
         marks in vec(prop::sample::select(Mark::VARIANTS), 0..3),
@@ -159,6 +159,11 @@ prop_compose! {
                 git_revision: next(),
                 load_average,
                 run_token: next(),
+                build: Build {
+                    profile: next(),
+                    contents: next(),
+                    ..Build::default()
+                },
             },
         }
     }

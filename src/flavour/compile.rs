@@ -1,0 +1,323 @@
+//! Builds flavours, each once for as long as nothing that it depends on changes. In: a source tree, a
+//! folder to keep programs in, and flavours. Out: a [`Built`] program that was asked what it is, or
+//! why there is none. Does not know which cells it is for.
+//!
+//! ```text
+//! <cache>/flavours/<recipe and source>/
+//!   target/            cargo's, so that the next build is short
+//!   <key>/xrun         the program
+//!   <key>/build.json   what the key is made of, and the hash of the program
+//!   <key>/build.log    what cargo said
+//! ```
+//!
+//! The key is a hash of sources, lock file, recipe, toolchain, target and the environment that builds
+//! read. Folders of keys appear by renaming, so none is half written; cargo itself lets one build at a
+//! time into a target folder.
+
+use super::agreement::Asked;
+use super::ask::ask;
+use super::cargo::Call;
+use super::recipe::Recipe;
+use super::toolchain::{Cuda, Toolchain, environment, target};
+use super::{Program, given_binary, identity, sources};
+use crate::machine::git_revision;
+use crate::spec::Flavour;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+/// So many programs of one recipe are kept; older ones make room.
+const KEPT: usize = 3;
+
+/// Why there is no program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unbuilt {
+    /// The user wants to stop.
+    Stopped,
+    /// For people; the reason of skipped cells.
+    Failed(String),
+}
+
+/// A flavour's program.
+#[derive(Debug)]
+pub struct Built {
+    pub program: Program,
+    /// `built in 101 s: sources changed`, or `as built before: …`.
+    pub news: String,
+}
+
+/// Where flavours are built.
+pub struct Workshop<'a> {
+    source: PathBuf,
+    /// Of the source tree.
+    sources: String,
+    lock_file: String,
+    git_revision: String,
+    toolchain: Toolchain,
+    environment: String,
+    cache: PathBuf,
+    stopped: &'a dyn Fn() -> bool,
+}
+
+/// What is kept beside a program.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    /// What the key is made of, by name.
+    parts: Vec<(String, String)>,
+    /// Identity of the program's contents.
+    contents: String,
+}
+
+/// The folder below a cache in which programs are kept.
+pub fn folder(cache: &Path) -> PathBuf {
+    cache.join("flavours")
+}
+
+impl<'a> Workshop<'a> {
+    /// Looks at a source tree and the toolchain.
+    ///
+    /// # Errors
+    /// Where one of them is missing; the message is the reason of skipped cells.
+    pub fn open(
+        source: &Path,
+        cache: &Path,
+        stopped: &'a dyn Fn() -> bool,
+    ) -> Result<Self, String> {
+        let shown = source.display();
+        let read = |error: io::Error| format!("reading the sources in {shown}: {error}");
+        let lock_file = fs::File::open(source.join("Cargo.lock")).map_err(read)?;
+        Ok(Self {
+            source: source.canonicalize().map_err(read)?,
+            sources: sources::of_tree(source).map_err(read)?,
+            lock_file: identity::of_contents(lock_file).map_err(read)?,
+            git_revision: git_revision(source),
+            toolchain: Toolchain::of(source)?,
+            environment: environment(),
+            cache: folder(cache),
+            stopped,
+        })
+    }
+
+    /// The tree that is built here.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// The hash of the sources that are built here.
+    pub fn sources(&self) -> &str {
+        &self.sources
+    }
+
+    /// The program of a flavour, built now unless it is there. `show` hears what cargo says.
+    ///
+    /// # Errors
+    /// Where it cannot be built here, or is not what the flavour asked for.
+    pub fn build(&self, flavour: &Flavour, show: &mut dyn FnMut(&str)) -> Result<Built, Unbuilt> {
+        let recipe = Recipe::of(flavour);
+        let cuda = recipe.cuda.as_deref().map(Cuda::find).transpose();
+        let cuda = cuda.map_err(Unbuilt::Failed)?;
+        let parts = self
+            .parts(&recipe, cuda.as_ref())
+            .map_err(Unbuilt::Failed)?;
+        let mut of_source = recipe.parts();
+        of_source.push(("source".into(), self.source.display().to_string()));
+        let shelf = self.cache.join(key(&of_source));
+        let kept = shelf.join(key(&parts));
+        if kept.is_dir() {
+            let program = self.stored(&kept, &recipe).map_err(Unbuilt::Failed)?;
+            let news = "as built before: nothing that it depends on has changed".to_owned();
+            return Ok(Built { program, news });
+        }
+        let why = changes(&shelf, &parts);
+        let call = Making {
+            workshop: self,
+            recipe: &recipe,
+            cuda: cuda.as_ref(),
+            shelf: &shelf,
+            kept: &kept,
+        };
+        let started = Instant::now();
+        call.make(parts, show)?;
+        let program = self.stored(&kept, &recipe).map_err(Unbuilt::Failed)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let news = format!("built in {seconds:.0} s: {why}");
+        Ok(Built { program, news })
+    }
+
+    /// Everything that a program depends on, by name.
+    fn parts(&self, recipe: &Recipe, cuda: Option<&Cuda>) -> Result<Vec<(String, String)>, String> {
+        let mut parts = recipe.parts();
+        let cuda = cuda.map_or("", |cuda| &cuda.version).to_owned();
+        let target = target(&recipe.rustflags, &self.source)?;
+        let own = [
+            ("the lock file", self.lock_file.clone()),
+            ("the sources", self.sources.clone()),
+            ("cargo", self.toolchain.cargo.clone()),
+            ("the compiler", self.toolchain.rustc.clone()),
+            ("what the compiler makes of the target", target),
+            ("the environment", self.environment.clone()),
+            ("the CUDA toolkit", cuda),
+        ];
+        parts.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        Ok(parts)
+    }
+
+    /// A program that was built before, if its file is what was built and it says what was asked for.
+    fn stored(&self, kept: &Path, recipe: &Recipe) -> Result<Program, String> {
+        let advice = "`xrun build --clean` removes what was built";
+        let record = record(kept)
+            .ok_or_else(|| format!("{} has no record of its build: {advice}", kept.display()))?;
+        let path = kept.join("xrun");
+        let program = given_binary(&path).map_err(|error| format!("{error:#}"))?;
+        if program.contents != record.contents {
+            return Err(format!(
+                "{} is not what was built: its contents are {}, and were {}: {advice}",
+                path.display(),
+                program.contents,
+                record.contents
+            ));
+        }
+        let verified = verified(program, recipe, &self.sources);
+        verified.map_err(|why| format!("{}: {why}", path.display()))
+    }
+}
+
+/// The program with its own identity, if it is what was asked for.
+fn verified(program: Program, recipe: &Recipe, sources: &str) -> Result<Program, String> {
+    let told = ask(&program)
+        .map_err(|why| format!("it does not say what it is (`xrun worker --identify`): {why}"))?;
+    let asked = Asked {
+        recipe,
+        sources: Some(sources),
+    };
+    let differences = asked.differences(&told);
+    if !differences.is_empty() {
+        return Err(format!(
+            "it is not what was asked for: {}; `xrun build --clean` makes cargo start anew",
+            differences.join("; ")
+        ));
+    }
+    Ok(Program {
+        identity: told.program.clone(),
+        told: Some(told),
+        ..program
+    })
+}
+
+/// A program in the making.
+struct Making<'a> {
+    workshop: &'a Workshop<'a>,
+    recipe: &'a Recipe,
+    cuda: Option<&'a Cuda>,
+    shelf: &'a Path,
+    kept: &'a Path,
+}
+
+impl Making<'_> {
+    /// Builds into a folder beside the one where it is kept, and puts it there if it is what was asked
+    /// for.
+    fn make(
+        &self,
+        parts: Vec<(String, String)>,
+        show: &mut dyn FnMut(&str),
+    ) -> Result<(), Unbuilt> {
+        let failed = |error: io::Error| {
+            Unbuilt::Failed(format!("writing to {}: {error}", self.shelf.display()))
+        };
+        let folder = self.shelf.join(format!("building-{}", std::process::id()));
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let made = self.program(&folder, parts, show);
+        if made.is_err() {
+            // A program that is not what was asked for is for nobody; the log stays.
+            let _ = fs::remove_dir_all(&folder);
+            return made;
+        }
+        if let Err(error) = fs::rename(&folder, self.kept) {
+            // Another xrun may have been faster, and its program is as good.
+            let _ = fs::remove_dir_all(&folder);
+            if !self.kept.is_dir() {
+                return Err(failed(error));
+            }
+        }
+        prune(self.shelf, self.kept);
+        Ok(())
+    }
+
+    fn program(
+        &self,
+        folder: &Path,
+        parts: Vec<(String, String)>,
+        show: &mut dyn FnMut(&str),
+    ) -> Result<(), Unbuilt> {
+        let failed = |error: io::Error| Unbuilt::Failed(format!("keeping the program: {error}"));
+        let call = Call {
+            source: &self.workshop.source,
+            git_revision: &self.workshop.git_revision,
+            recipe: self.recipe,
+            cuda: self.cuda,
+            target: &self.shelf.join("target"),
+            log: &self.kept.with_extension("log"),
+            stopped: self.workshop.stopped,
+        };
+        let made = call.run(show)?;
+        let path = folder.join("xrun");
+        fs::copy(made, &path).map_err(failed)?;
+        let failure = |why: String| Unbuilt::Failed(format!("what cargo has built: {why}"));
+        let program = given_binary(&path).map_err(|error| failure(format!("{error:#}")))?;
+        let contents = program.contents.clone();
+        verified(program, self.recipe, &self.workshop.sources).map_err(failure)?;
+        let record = serde_json::to_string_pretty(&Record { parts, contents });
+        let record = record.expect("a record is plain values");
+        fs::write(folder.join("build.json"), record).map_err(failed)?;
+        fs::rename(call.log, folder.join("build.log")).map_err(failed)
+    }
+}
+
+fn key(parts: &[(String, String)]) -> String {
+    let text = format!("{parts:?}");
+    let hash = identity::of_contents(text.as_bytes());
+    let hash = hash.expect("bytes in memory can be read");
+    hash.trim_start_matches("sha256:").to_owned()
+}
+
+fn record(kept: &Path) -> Option<Record> {
+    let text = fs::read_to_string(kept.join("build.json")).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Folders of programs on a shelf, the newest first.
+fn programs(shelf: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(shelf).into_iter().flatten().flatten();
+    let records = entries.filter_map(|entry| {
+        let modified = fs::metadata(entry.path().join("build.json"))
+            .ok()?
+            .modified()
+            .ok()?;
+        Some((modified, entry.path()))
+    });
+    let mut records: Vec<(SystemTime, PathBuf)> = records.collect();
+    records.sort();
+    records.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+/// What differs from the newest program of the same recipe.
+fn changes(shelf: &Path, parts: &[(String, String)]) -> String {
+    let newest = programs(shelf).iter().find_map(|kept| record(kept));
+    let Some(newest) = newest else {
+        return "not built before".to_owned();
+    };
+    let changed = parts.iter().filter(|part| !newest.parts.contains(part));
+    let names: Vec<_> = changed.map(|(name, _)| name.as_str()).collect();
+    format!("changed: {}", names.join(", "))
+}
+
+/// Removes the oldest programs of a shelf. A program that runs is held open, and stays until it ends.
+fn prune(shelf: &Path, kept: &Path) {
+    let old = programs(shelf).into_iter().skip(KEPT);
+    for folder in old.filter(|folder| folder != kept) {
+        // What cannot be removed now is old next time, too.
+        let _ = fs::remove_dir_all(folder);
+    }
+}
