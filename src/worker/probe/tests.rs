@@ -123,6 +123,6 @@ fn a_side_that_fails_ends_the_other_one() {
         }
     }
     let core = first_core();
-    let error = pair::run([core; 2], || Ok(Broken), || Ok(Broken)).unwrap_err();
+    let error = pair::run([core; 2], 1, || Ok(Broken), || Ok(Broken)).unwrap_err();
     assert_eq!(error.to_string(), "broken on purpose");
 }
