@@ -12,6 +12,7 @@ pub mod speedup;
 pub mod story;
 pub mod summary;
 pub mod summary_rows;
+pub mod verdict;
 pub mod wording;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 )]
 #[command(
     after_help = "Exit status: 0 all cells measured or skipped, 1 xrun could not go on, 2 the file or a flag is wrong, \
-                        3 a cell went wrong, 130 interrupted."
+                        3 a cell went wrong or a verdict is one that --fail-if names, 130 interrupted."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -32,6 +32,8 @@ pub enum Command {
     Build(BuildArgs),
     /// Draw every chart again from result folders alone.
     Plot(PlotArgs),
+    /// Say what is faster: another result, or another value within one result.
+    Compare(CompareArgs),
     /// Measure what memory and transports of this machine can do at most, and train nothing.
     Probe(ProbeArgs),
     /// One role of a repeat; started by xrun.
@@ -147,6 +149,60 @@ pub struct ProbeArgs {
     pub file: Option<PathBuf>,
     #[command(flatten)]
     pub lock: LockArgs,
+}
+
+/// What is compared with what, and how it is shown.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "`xrun compare A B` pairs the cells of two results by their declared settings. They share no blocks, so intervals \
+                  are those of unpaired repeats, and what changed on the machine in between is part of the ratio. \
+                  `xrun compare A --over KEY=BASE` compares within one result, block by block: each value of a setting or zip \
+                  axis with BASE, all else being equal.\n\n\
+                  Ratios are B over A, of examples per second at the median step: above 1, B is faster. Verdicts are \
+                  faster, slower, equivalent (the interval lies within 2 % or the noise floor) and undecided; of several \
+                  comparisons all hold together (Holm). Where A and B differ in what was not named, there is no verdict.\n\n\
+                  Exit status: 0 compared, 1 --fail-if is given and a comparison has no verdict, 2 an argument is wrong, \
+                  3 a verdict is one that --fail-if names."
+)]
+pub struct CompareArgs {
+    /// A result folder, its repeats.csv, or COMMIT:PATH of a committed one.
+    #[arg(value_name = "A")]
+    pub base: String,
+    /// What is compared with it, named in the same ways.
+    #[arg(
+        value_name = "B",
+        required_unless_present = "over",
+        conflicts_with = "over"
+    )]
+    pub other: Option<String>,
+    /// Compare within A: the other values of a setting or zip axis with this one.
+    #[arg(long, value_name = "KEY=BASE")]
+    pub over: Option<String>,
+    /// Only cells with this value of a setting or zip axis, this label or this cell id.
+    #[arg(long = "where", value_name = "KEY=VALUE")]
+    pub only: Vec<String>,
+    /// Name lines by these settings or zip axes, instead of all that differ.
+    #[arg(long, value_name = "KEY")]
+    pub row: Vec<String>,
+    /// Show the values of a setting or zip axis beside each other.
+    #[arg(long, value_name = "KEY")]
+    pub col: Option<String>,
+    /// Give verdicts although A and B differ in this setting or fact.
+    #[arg(long, value_name = "KEY")]
+    pub allow_different: Vec<String>,
+    /// Exit with 3 where a verdict is one of these.
+    #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
+    pub fail_if: Vec<FailIf>,
+    /// How far two equal cells differ on this machine, as a share: 0.013.
+    #[arg(long, value_name = "SHARE")]
+    pub noise_floor: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailIf {
+    Slower,
+    Faster,
+    Undecided,
 }
 
 #[derive(Clone, Debug, Args)]

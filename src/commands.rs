@@ -2,6 +2,7 @@
 //! here.
 
 pub mod build;
+pub mod compare;
 pub mod estimate;
 pub mod plan;
 pub mod plot;
@@ -25,6 +26,8 @@ pub enum Ending {
     Done,
     /// The run is complete, and a cell went wrong.
     WrongCells,
+    /// A comparison ended as `--fail-if` forbids.
+    UnwantedVerdict,
     /// The user stopped the run; its rows so far are safe.
     Interrupted,
 }
@@ -33,7 +36,7 @@ impl Ending {
     fn exit_status(self) -> u8 {
         match self {
             Ending::Done => 0,
-            Ending::WrongCells => 3,
+            Ending::WrongCells | Ending::UnwantedVerdict => 3,
             Ending::Interrupted => 130,
         }
     }
@@ -58,6 +61,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         (Some(Command::Plan(arguments)), _) => plan::run(&arguments),
         (Some(Command::Plot(arguments)), _) => plot::run(&arguments),
         (Some(Command::Probe(arguments)), _) => probe::run(&arguments),
+        (Some(Command::Compare(arguments)), _) => compare::run(&arguments),
         (None, Some(file)) => run::run(file, &cli.run),
         (None, None) => unreachable!("clap asks for a file or a command"),
     };

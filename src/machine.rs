@@ -14,6 +14,8 @@ use crate::units::counted;
 use serde::Serialize;
 use std::fs;
 
+pub mod record;
+
 /// The hardware and software that repeats run on, as far as this process may use it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Machine {

@@ -15,7 +15,7 @@ mod sweep;
 mod value;
 mod write;
 
-pub(crate) use error::{Place, Problem, Report};
+pub(crate) use error::{Place, Problem, Report, nearest};
 pub(crate) use value::from_text;
 pub(crate) use write::to_toml;
 

@@ -2,9 +2,20 @@
 //! Knows no rows, no units and no cells. Values are finite.
 
 mod binomial;
+mod bootstrap;
+mod exact;
+mod holm;
 mod paired;
+mod random;
+mod steady;
+mod student;
+mod unpaired;
 
-pub use paired::{pair_by_block, paired_ratio};
+pub use bootstrap::{Block, Draws};
+pub use holm::holm;
+pub use paired::{fewest_blocks, pair_by_block};
+pub use steady::{Steady, steady};
+pub use unpaired::unpaired_ratio;
 
 /// The least probability with which an interval covers the true value.
 pub const CONFIDENCE: f64 = 0.95;
@@ -22,6 +33,42 @@ pub struct Estimate {
     pub n: usize,
     /// The exact probability of covering, since only some are possible for small `n`: 0.96875 for 6.
     pub coverage: f64,
+}
+
+/// Blocks from which a paired ratio is bootstrapped; the bootstrap of fewer covers too rarely.
+pub const BOOTSTRAP_FROM: usize = 20;
+
+/// A ratio, and how probable one so far from 1 is by chance where the true one is 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tested {
+    pub estimate: Estimate,
+    /// At most 0.05 exactly where the interval leaves out 1.
+    pub p: f64,
+}
+
+/// The typical ratio `over / under` of blocks: with the exact signed-rank interval, or from
+/// [`BOOTSTRAP_FROM`] blocks up with that of a hierarchical bootstrap. None below 6 blocks, which cannot
+/// decide at 95 %, and where a value is not positive and finite.
+pub fn ratio_of_blocks(blocks: &[Block], draws: Draws) -> Option<Tested> {
+    if !blocks.iter().all(Block::is_valid) {
+        return None;
+    }
+    if blocks.len() >= BOOTSTRAP_FROM {
+        return bootstrap::hierarchical(blocks, draws);
+    }
+    let logs: Vec<f64> = blocks.iter().map(Block::log_ratio).collect();
+    paired::signed_rank(&logs)
+}
+
+/// [`ratio_of_blocks`] of pairs `(over, under)` of one value for each process.
+pub fn paired_ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
+    let block = |(over, under): &(f64, f64)| Block {
+        build: 0,
+        over: vec![*over],
+        under: vec![*under],
+    };
+    let blocks: Vec<Block> = pairs.iter().map(block).collect();
+    ratio_of_blocks(&blocks, Draws::default()).map(|tested| tested.estimate)
 }
 
 /// The middle value, or the mean of the two middle ones. None of nothing.
@@ -67,6 +114,11 @@ pub fn interval(values: &[f64]) -> Option<Estimate> {
         n,
         coverage,
     })
+}
+
+/// Whether a value has a logarithm.
+fn is_positive(value: &f64) -> bool {
+    value.is_finite() && *value > 0.0
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {

@@ -22,7 +22,7 @@ mod samples;
 pub mod stale;
 mod summary;
 
-pub use csv::{is_reserved, read_repeats};
+pub use csv::{is_reserved, read_repeats, repeats_of};
 pub use error::TableError;
 pub use journal::{Journal, Opening};
 pub use lock::MachineLock;

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// A flag whose value cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct WrongFlag(String);
+pub struct WrongFlag(pub String);
 
 /// An experiment on this machine, before anything is measured.
 pub struct Prepared {

@@ -1,7 +1,7 @@
 //! In: two cells' values of the same blocks. Out: the ratio of the cells with an exact interval.
 //! Knows only ratios: what drifts with a block falls out of each pair.
 
-use super::{CONFIDENCE, Estimate, median, sorted};
+use super::{CONFIDENCE, Tested, exact, sorted};
 
 /// The pairs of values that share a block, in the order of `numerators`. A block that only one side
 /// has is left out; where a side has several values of a block the last one counts.
@@ -21,57 +21,41 @@ pub fn pair_by_block(numerators: &[(u32, f64)], denominators: &[(u32, f64)]) -> 
         .collect()
 }
 
-/// The typical ratio `.0 / .1` of pairs: the Hodges–Lehmann estimate over the logarithms of the
-/// ratios (median of their Walsh averages), with the interval of Wilcoxon's signed-rank test from its
-/// exact distribution (Hollander, Wolfe and Chicken, "Nonparametric Statistical Methods", §3.2–3.3).
-/// Assumes that log ratios scatter symmetrically. None below 6 pairs, which cannot decide at 95 %, and
-/// where a value is not positive and finite.
-pub fn paired_ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
-    let valid = |value: f64| value.is_finite() && value > 0.0;
-    if !pairs
-        .iter()
-        .all(|(over, under)| valid(*over) && valid(*under))
-    {
-        return None;
-    }
-    let logs: Vec<f64> = pairs
-        .iter()
-        .map(|(over, under)| over.ln() - under.ln())
-        .collect();
-    let (left_out, coverage) = signed_rank_trim(logs.len(), CONFIDENCE)?;
-    let averages = sorted(&walsh_averages(&logs));
-    Some(Estimate {
-        median: median(&averages)?.exp(),
-        low: averages[left_out].exp(),
-        high: averages[averages.len() - 1 - left_out].exp(),
-        n: logs.len(),
-        coverage,
-    })
+/// The typical ratio of pairs from the logarithm of each: the Hodges–Lehmann estimate (median of the
+/// Walsh averages) with interval and probability of Wilcoxon's signed-rank test from its exact
+/// distribution (Hollander, Wolfe and Chicken, "Nonparametric Statistical Methods", §3.1–3.3).
+/// Assumes that log ratios scatter symmetrically. None below 6 pairs, which cannot decide at 95 %.
+pub(super) fn signed_rank(log_ratios: &[f64]) -> Option<Tested> {
+    let n = log_ratios.len();
+    exact::ratio(
+        &sorted(&walsh_averages(log_ratios)),
+        &signed_rank_probabilities(n),
+        n,
+    )
+}
+
+/// The fewest blocks with which one of `comparisons` can be decided: with fewer, not even pairs that
+/// all agree stand out of so many.
+pub fn fewest_blocks(comparisons: usize) -> usize {
+    let allowed = (1.0 - CONFIDENCE) / comparisons.max(1) as f64;
+    let least = |n: &usize| 2.0 * 0.5f64.powi(*n as i32);
+    let enough = (1..1000).find(|n| least(n) <= allowed);
+    enough.expect("one half to the power of 1000 is below any share of a family")
 }
 
 /// Means of all pairs of values, each value with itself included: n(n+1)/2 of them.
-fn walsh_averages(values: &[f64]) -> Vec<f64> {
-    let from = |i: usize| {
-        values[i..]
-            .iter()
-            .map(move |other| (values[i] + other) / 2.0)
-    };
-    (0..values.len()).flat_map(from).collect()
+pub(super) fn walsh_averages(values: &[f64]) -> Vec<f64> {
+    let mut averages = Vec::new();
+    fill_walsh_averages(values, &mut averages);
+    averages
 }
 
-/// The most Walsh averages that may be left out at each end, and the exact coverage then.
-fn signed_rank_trim(n: usize, confidence: f64) -> Option<(usize, f64)> {
-    let mut below = 0.0;
-    let mut found = None;
-    for (left_out, probability) in signed_rank_probabilities(n).into_iter().enumerate() {
-        below += probability;
-        let coverage = 1.0 - 2.0 * below;
-        if coverage < confidence {
-            break;
-        }
-        found = Some((left_out, coverage));
+/// The same into memory that is used again.
+pub(super) fn fill_walsh_averages(values: &[f64], averages: &mut Vec<f64>) {
+    averages.clear();
+    for (i, value) in values.iter().enumerate() {
+        averages.extend(values[i..].iter().map(|other| (value + other) / 2.0));
     }
-    found
 }
 
 /// The probability of each sum of positive ranks from 0 to n(n+1)/2, when signs are fair coins.
@@ -95,18 +79,19 @@ fn signed_rank_probabilities(n: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::exact::widest_trim;
+
+    fn trim(pairs: usize) -> Option<(usize, f64)> {
+        widest_trim(&signed_rank_probabilities(pairs), CONFIDENCE)
+    }
 
     #[test]
     fn trims_are_those_of_the_signed_rank_table() {
         // Critical values of Wilcoxon's T, two-sided 5 %: 0 for 6 pairs, 3 for 8, 8 for 10, 52 for 20.
         for (pairs, critical) in [(6, 0), (7, 2), (8, 3), (10, 8), (20, 52)] {
-            assert_eq!(
-                signed_rank_trim(pairs, 0.95).unwrap().0,
-                critical,
-                "{pairs} pairs"
-            );
+            assert_eq!(trim(pairs).unwrap().0, critical, "{pairs} pairs");
         }
-        assert!((0..6).all(|pairs| signed_rank_trim(pairs, 0.95).is_none()));
+        assert!((0..6).all(|pairs| trim(pairs).is_none()));
     }
 
     #[test]
@@ -119,17 +104,35 @@ mod tests {
     }
 
     #[test]
+    fn nine_patients_under_a_tranquilliser_give_the_published_figures() {
+        // Hollander and Wolfe, table 3.1: scores before and after; p, estimate and interval of
+        // examples 3.1, 3.3 and 3.5.
+        let before = [1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30];
+        let after = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29];
+        let differences: Vec<f64> = before.iter().zip(after).map(|(a, b)| a - b).collect();
+        let tested = signed_rank(&differences).unwrap();
+        assert!((tested.p - 0.0390625).abs() < 1e-12, "{}", tested.p);
+        let logs = [
+            tested.estimate.low.ln(),
+            tested.estimate.median.ln(),
+            tested.estimate.high.ln(),
+        ];
+        for (log, published) in logs.into_iter().zip([0.010, 0.460, 0.786]) {
+            assert!((log - published).abs() < 1e-9, "{logs:?}");
+        }
+    }
+
+    #[test]
+    fn a_family_needs_more_blocks_than_one_comparison() {
+        // 2 / 2^6 = 0.031 is enough for one, 2 / 2^8 = 0.0078 for six, 2 / 2^9 for twelve.
+        let needed = [0, 1, 2, 3, 6, 7, 12, 13].map(fewest_blocks);
+        assert_eq!(needed, [6, 6, 7, 7, 8, 9, 9, 10]);
+    }
+
+    #[test]
     fn blocks_pair_up_and_the_later_value_of_a_block_counts() {
         let over = [(1, 10.0), (2, 20.0), (2, 22.0), (4, 40.0)];
         let under = [(2, 2.0), (1, 1.0), (3, 3.0), (1, 5.0)];
         assert_eq!(pair_by_block(&over, &under), [(10.0, 5.0), (22.0, 2.0)]);
-    }
-
-    #[test]
-    fn a_ratio_needs_positive_values() {
-        let mut pairs = [(2.0, 1.0); 6];
-        assert_eq!(paired_ratio(&pairs).unwrap().median, 2.0);
-        pairs[3].1 = 0.0;
-        assert_eq!(paired_ratio(&pairs), None);
     }
 }

@@ -1,18 +1,6 @@
+use super::random::Random;
 use super::*;
 use proptest::prelude::*;
-
-/// Small, seeded random numbers in (0, 1): SplitMix64.
-struct Uniform(u64);
-
-impl Uniform {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64 + f64::EPSILON
-    }
-}
 
 #[test]
 fn figures_of_a_known_sample() {
@@ -66,10 +54,10 @@ fn assert_coverage(n: usize, truth: f64, mut sample: impl FnMut(usize) -> Estima
 
 #[test]
 fn an_interval_covers_the_median_of_a_skewed_distribution_as_often_as_it_says() {
-    let mut uniform = Uniform(1);
+    let mut uniform = Random::new(1);
     for n in [6, 8, 10] {
         assert_coverage(n, 2f64.ln(), |n| {
-            let exponential: Vec<f64> = (0..n).map(|_| -uniform.next().ln()).collect();
+            let exponential: Vec<f64> = (0..n).map(|_| -uniform.unit().ln()).collect();
             interval(&exponential).unwrap()
         });
     }
@@ -77,10 +65,10 @@ fn an_interval_covers_the_median_of_a_skewed_distribution_as_often_as_it_says() 
 
 #[test]
 fn a_paired_ratio_covers_the_true_one_through_drift_as_often_as_it_says() {
-    let mut uniform = Uniform(2);
+    let mut uniform = Random::new(2);
     for n in [6, 8, 10] {
         assert_coverage(n, 1.5, |n| {
-            let mut noise = || (0.2 * (uniform.next() - 0.5)).exp();
+            let mut noise = || (0.2 * (uniform.unit() - 0.5)).exp();
             let drift = |block: usize| 1.0 + block as f64;
             let pairs: Vec<_> = (0..n)
                 .map(|b| (1.5 * drift(b) * noise(), drift(b) * noise()))
@@ -88,6 +76,39 @@ fn a_paired_ratio_covers_the_true_one_through_drift_as_often_as_it_says() {
             paired_ratio(&pairs).unwrap()
         });
     }
+}
+
+#[test]
+fn a_ratio_needs_positive_values_in_every_window() {
+    let mut pairs = [(2.0, 1.0); 6];
+    assert_eq!(paired_ratio(&pairs).unwrap().median, 2.0);
+    pairs[3].1 = 0.0;
+    assert_eq!(paired_ratio(&pairs), None);
+    let block = Block {
+        build: 0,
+        over: vec![1.0, 0.0, 1.0],
+        under: vec![1.0],
+    };
+    let blocks = vec![block; 6];
+    assert_eq!(ratio_of_blocks(&blocks, Draws::default()), None);
+    assert_eq!(unpaired_ratio(&[1.0; 6], &[1.0, 1.0, 1.0, 1.0, -1.0]), None);
+}
+
+#[test]
+fn many_blocks_are_bootstrapped_to_nearly_the_exact_interval() {
+    let mut random = Random::new(3);
+    let mut noise = || (0.1 * (random.unit() + random.unit() - 1.0)).exp();
+    let pairs: Vec<_> = (0..40).map(|_| (1.1 * noise(), noise())).collect();
+    let exact = |pairs: &[(f64, f64)]| {
+        let logs: Vec<f64> = pairs.iter().map(|(a, b)| (a / b).ln()).collect();
+        paired::signed_rank(&logs).unwrap().estimate
+    };
+    assert_eq!(paired_ratio(&pairs[..19]).unwrap().n, 19);
+    assert!((paired_ratio(&pairs[..19]).unwrap().low - exact(&pairs[..19]).low).abs() < 1e-12);
+    let (drawn, exact) = (paired_ratio(&pairs).unwrap(), exact(&pairs));
+    assert!((drawn.median - exact.median).abs() < 1e-12);
+    let share = (drawn.high / drawn.low).ln() / (exact.high / exact.low).ln();
+    assert!((0.85..1.15).contains(&share), "{share}");
 }
 
 fn values() -> impl Strategy<Value = Vec<f64>> {

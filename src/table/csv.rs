@@ -23,7 +23,15 @@ pub fn is_reserved(name: &str) -> bool {
 /// The file cannot be read, or a line or field has no meaning: with path, line and column.
 pub fn read_repeats(path: &Path) -> Result<Vec<RepeatRow>, TableError> {
     let bytes = fs::read(path).map_err(TableError::io("read", path))?;
-    Ok(parse(path, &bytes)?.rows)
+    repeats_of(path, &bytes)
+}
+
+/// The same of bytes that are not in a file, such as those of a commit; `path` names them in errors.
+///
+/// # Errors
+/// A line or field has no meaning.
+pub fn repeats_of(path: &Path, bytes: &[u8]) -> Result<Vec<RepeatRow>, TableError> {
+    Ok(parse(path, bytes)?.rows)
 }
 
 /// What a file's bytes say.

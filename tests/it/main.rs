@@ -1,5 +1,6 @@
 //! Whole-program tests: the real binary, real processes, real files.
 
+mod compare;
 mod files;
 mod flavours;
 mod interrupts;

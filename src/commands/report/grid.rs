@@ -17,21 +17,25 @@ pub struct Grid {
 }
 
 /// A header, and the side that the column's text keeps to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Column {
-    header: &'static str,
+    header: String,
     right: bool,
 }
 
 impl Column {
-    pub fn left(header: &'static str) -> Column {
-        let right = false;
-        Column { header, right }
+    pub fn left(header: impl Into<String>) -> Column {
+        Column {
+            header: header.into(),
+            right: false,
+        }
     }
 
-    pub fn right(header: &'static str) -> Column {
-        let right = true;
-        Column { header, right }
+    pub fn right(header: impl Into<String>) -> Column {
+        Column {
+            header: header.into(),
+            right: true,
+        }
     }
 }
 
@@ -115,7 +119,7 @@ impl fmt::Display for Grid {
             return Ok(());
         }
         let widths = self.widths();
-        let headers = self.columns.iter().map(|column| column.header.to_string());
+        let headers = self.columns.iter().map(|column| column.header.clone());
         self.write_row(f, &headers.collect::<Vec<_>>(), &widths)?;
         let mut rows = self.rows.iter();
         rows.try_for_each(|row| self.write_row(f, row, &widths))
