@@ -11,6 +11,7 @@ mod select;
 mod show;
 mod sides;
 mod source;
+mod windows;
 
 use super::Ending;
 use super::prepare::WrongFlag;

@@ -1,7 +1,7 @@
 //! In: seconds of a process's windows, in their order. Out: from which window on they scatter around one
 //! level, or that they do not. Knows neither steps nor units.
 
-use super::{is_positive, mad, median};
+use super::{MAD_TO_DEVIATION, is_positive, median};
 
 /// Fewer windows show no level.
 const LEAST_WINDOWS: usize = 20;
@@ -49,8 +49,10 @@ pub fn steady(windows: &[f64]) -> Steady {
 
 /// Standard deviation around the level, whatever the levels are: from differences of neighbours.
 fn scatter(points: &[f64]) -> f64 {
-    let differences: Vec<f64> = points.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let deviation = mad(&differences).unwrap_or(0.0) / std::f64::consts::SQRT_2;
+    let distance = |pair: &[f64]| (pair[1] - pair[0]).abs();
+    let distances: Vec<f64> = points.windows(2).map(distance).collect();
+    let of_difference = median(&distances).unwrap_or(0.0) * MAD_TO_DEVIATION;
+    let deviation = of_difference / std::f64::consts::SQRT_2;
     // Clocks have a finest step, below which nothing scatters.
     deviation.max(1e-6)
 }

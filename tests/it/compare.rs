@@ -273,6 +273,45 @@ fn three_blocks_decide_nothing() {
 }
 
 #[test]
+fn raw_timings_widen_intervals_of_many_blocks_and_tell_of_unrest() {
+    let project = Project::new();
+    let table = Table { blocks: 24, ..BASE };
+    table.write(&project, "a", 1.0);
+    let over = ["compare", "a", "--over", "model.convolution=direct"];
+    let plain = project.run(&over).expect(0).stdout;
+    let mut samples = String::from("run,cell,repeat,rank,replica,first_step,steps,seconds\n");
+    for (repeat, step) in (1..=24).flat_map(|repeat| (0..40).map(move |step| (repeat, step))) {
+        // Steps of one cell take either of two times; two repeats of the other one get slower at the end.
+        let direct = 0.1 + 0.04 * f64::from((step * 7 + repeat) % 10) / 10.0;
+        let slow = repeat <= 2 && step >= 25;
+        let im2col = 0.2 + 0.001 * f64::from(step % 3) + if slow { 0.1 } else { 0.0 };
+        samples += &format!("1,direct1,{repeat},0,0,{step},1,{direct}\n");
+        samples += &format!("1,im2col1,{repeat},0,0,{step},1,{im2col}\n");
+    }
+    project.file("a/samples.csv", &samples);
+    let raw = project.run(&over).expect(0).stdout;
+    assert!(
+        raw.contains("no steady state in 2 of 24 repeats of im2col: its step time"),
+        "{raw}"
+    );
+    assert!(!raw.contains("repeats of direct"), "{raw}");
+    let width = |text: &str| {
+        let (_, rest) = text.lines().nth(5).unwrap().split_once('[').unwrap();
+        let (low, rest) = rest.split_once(", ").unwrap();
+        let high = rest.split_once(']').unwrap().0;
+        high.parse::<f64>().unwrap() - low.parse::<f64>().unwrap()
+    };
+    assert!(width(&raw) > width(&plain), "{plain}{raw}");
+    project.file("a/samples.csv", "run,cell\n");
+    let broken = project.run(&over).expect(2);
+    assert!(
+        broken.stderr.contains("samples.csv:1: no column `repeat`"),
+        "{}",
+        broken.stderr
+    );
+}
+
+#[test]
 fn the_margin_is_never_below_the_noise_of_equal_cells() {
     let project = Project::new();
     BASE.write(&project, "a", 1.0);

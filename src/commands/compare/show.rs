@@ -299,6 +299,11 @@ fn notes(sides: &Sides, lines: &[Line]) -> Vec<String> {
             "{side} has no machine.toml: whether kernel, driver and compiler differ is not known"
         ));
     }
+    for (label, restless, all) in sides.restless() {
+        notes.push(format!(
+            "no steady state in {restless} of {all} repeats of {label}: its step time still changes while it is measured; more measure.warmup_steps may help"
+        ));
+    }
     for (side, cells) in sides.alone.iter().filter(|(_, cells)| !cells.is_empty()) {
         let of = match *side {
             "" => String::new(),

@@ -9,7 +9,8 @@ use super::wrong;
 use crate::analysis::verdict::{Comparison, Verdict};
 use crate::analysis::{CellSummary, Figures};
 use crate::cli::CompareArgs;
-use crate::table::Measured;
+use crate::stats::{self, Block, Draws, Steady};
+use crate::table::{Measured, RepeatRow};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,15 +43,15 @@ impl<'a> Sides<'a> {
     /// # Errors
     /// A key or value of the arguments that no cell has.
     pub fn between(base: &'a Results, other: &'a Results, arguments: &CompareArgs) -> Result<Self> {
-        let base_cells = select::filter(&base.cells, &arguments.only)?;
-        let other_cells = select::filter(&other.cells, &arguments.only)?;
+        let base_cells = select::filter(&base.summary.cells, &arguments.only)?;
+        let other_cells = select::filter(&other.summary.cells, &arguments.only)?;
         let pairs = pair(
             &measured(&base_cells),
             &measured(&other_cells),
             Absent::Differs,
         );
         let named = |side: &str, results: &Results| {
-            format!("{side}  {}, run {}", results.name, results.run)
+            format!("{side}  {}, run {}", results.name, results.summary.run)
         };
         let alone = [("A", base_cells), ("B", other_cells)];
         Ok(Sides {
@@ -70,7 +71,7 @@ impl<'a> Sides<'a> {
     /// # Errors
     /// A key or value of the arguments that no cell has.
     pub fn within(results: &'a Results, over: &str, arguments: &CompareArgs) -> Result<Self> {
-        let cells = select::filter(&results.cells, &arguments.only)?;
+        let cells = select::filter(&results.summary.cells, &arguments.only)?;
         let KeyValue { key, value } = KeyValue::parse("--over", over)?;
         select::check_key("--over", key, &cells)?;
         let values = select::values(&cells, key);
@@ -103,7 +104,7 @@ impl<'a> Sides<'a> {
             _ => format!("B  every other {key}"),
         };
         let title = vec![
-            format!("{}, run {}", results.name, results.run),
+            format!("{}, run {}", results.name, results.summary.run),
             format!("A  {key} = {value}"),
             compared,
         ];
@@ -158,22 +159,81 @@ impl<'a> Sides<'a> {
         }
     }
 
+    /// Cells with repeats whose steps came to no rest while they were measured: the label, how many, and of
+    /// how many.
+    pub fn restless(&self) -> Vec<(&'a str, usize, usize)> {
+        let mut seen = BTreeSet::new();
+        let cells = self
+            .pairs
+            .iter()
+            .flat_map(|pair| [(self.base, pair.base), (self.other, pair.other)]);
+        let cells = cells.filter(|(side, cell)| seen.insert((&side.name, &cell.cell)));
+        let counted = cells.map(|(side, cell)| {
+            let processes = processes(side, cell);
+            let windows = processes.values().map(|process| &process.windows);
+            let restless = windows.filter(|windows| stats::steady(windows) == Steady::NotFound);
+            (cell.label.as_str(), restless.count(), processes.len())
+        });
+        counted.filter(|(_, restless, _)| *restless > 0).collect()
+    }
+
     fn comparison(&self, pair: &Pair) -> Option<Comparison> {
-        let (over, under) = (rates(pair.other)?, rates(pair.base)?);
-        if self.is_one_run() {
-            return Comparison::by_block(&over, &under);
+        let over = processes(self.other, pair.other);
+        let under = processes(self.base, pair.base);
+        if !self.is_one_run() {
+            let rates = |side: &BTreeMap<u32, Process>| -> Vec<f64> {
+                side.values().map(|process| process.rate).collect()
+            };
+            return Comparison::apart(&rates(&over), &rates(&under));
         }
-        let values = |side: Vec<(u32, f64)>| side.into_iter().map(|(_, rate)| rate).collect();
-        let (over, under): (Vec<f64>, Vec<f64>) = (values(over), values(under));
-        Comparison::apart(&over, &under)
+        let shared = over
+            .iter()
+            .filter_map(|(block, process)| Some((process, under.get(block)?)));
+        let shared: Vec<(&Process, &Process)> = shared.collect();
+        let with_windows = shared.len() >= stats::BOOTSTRAP_FROM;
+        let block = |(over, under): &(&Process, &Process)| Block {
+            build: 0,
+            over: over.rates(with_windows),
+            under: under.rates(with_windows),
+        };
+        let blocks: Vec<Block> = shared.iter().map(block).collect();
+        Comparison::of_blocks(&blocks, Draws::default())
     }
 }
 
-/// Rates of a cell's repeats, one for each block.
-fn rates(cell: &CellSummary) -> Option<Vec<(u32, f64)>> {
-    // The later of two repeats of a block counts.
-    let by_block: BTreeMap<u32, f64> = cell.figures.as_ref()?.by_block(rate).into_iter().collect();
-    Some(by_block.into_iter().collect())
+/// One repeat of a cell, as it is compared.
+struct Process {
+    rate: f64,
+    /// Seconds of a step in each window; empty where they are not known.
+    windows: Vec<f64>,
+}
+
+impl Process {
+    /// One for the process, or one for each of its windows.
+    fn rates(&self, with_windows: bool) -> Vec<f64> {
+        match stats::median(&self.windows).filter(|_| with_windows) {
+            Some(middle) => {
+                let rate = |seconds: &f64| self.rate * middle / seconds;
+                self.windows.iter().map(rate).collect()
+            }
+            None => vec![self.rate],
+        }
+    }
+}
+
+/// The completed repeats of a cell by block. The later of two repeats of a block counts.
+fn processes(side: &Results, cell: &CellSummary) -> BTreeMap<u32, Process> {
+    let mut rows: Vec<&RepeatRow> = side.rows.iter().collect();
+    rows.retain(|row| row.key.cell == cell.cell && row.counts());
+    rows.sort_by_key(|row| row.key.repeat);
+    let process = |row: &&RepeatRow| {
+        let process = Process {
+            rate: rate(row.measured.as_ref()?),
+            windows: side.windows.of(&cell.cell, row.key.repeat),
+        };
+        Some((row.block, process))
+    };
+    rows.iter().filter_map(process).collect()
 }
 
 /// Examples per second over all replicas while a step takes as long as the median one does: what disturbs

@@ -2,8 +2,9 @@
 //! run and the facts of its machine, read and marked as everywhere.
 
 use super::committed::committed_file;
+use super::windows::Windows;
 use super::wrong;
-use crate::analysis::{CellSummary, Summary};
+use crate::analysis::Summary;
 use crate::commands::plot::result_folders;
 use crate::machine::record;
 use crate::table::stale::mark_superseded;
@@ -18,10 +19,11 @@ use std::path::{Path, PathBuf};
 pub struct Results {
     /// As the user named it.
     pub name: String,
-    /// The newest run; all else is of it.
-    pub run: u32,
+    /// Of the newest run, as all else.
+    pub summary: Summary,
     pub rows: Vec<RepeatRow>,
-    pub cells: Vec<CellSummary>,
+    /// Empty where the raw timings are not beside the table, and for what a commit holds.
+    pub windows: Windows,
     /// Facts of the machine; none without a `machine.toml`.
     pub machine: Option<BTreeMap<String, String>>,
 }
@@ -36,7 +38,10 @@ pub fn read(argument: &str) -> Result<Results> {
         let bytes = fs::read(&file)
             .map_err(|error| wrong(format!("cannot read {}: {error}", file.display())))?;
         let machine = fs::read_to_string(file.with_file_name("machine.toml")).ok();
-        return results(argument, &file, &bytes, machine);
+        let mut results = results(argument, &file, &bytes, machine)?;
+        let samples = file.with_file_name("samples.csv");
+        results.windows = Windows::read(&samples, results.summary.run)?;
+        return Ok(results);
     }
     let (commit, path) = argument
         .split_once(':')
@@ -97,9 +102,9 @@ fn results(name: &str, file: &Path, bytes: &[u8], machine: Option<String>) -> Re
     };
     Ok(Results {
         name: name.to_owned(),
-        run,
-        cells: Summary::of(&rows).cells,
+        summary: Summary::of(&rows),
         rows,
+        windows: Windows::default(),
         machine: machine.map(facts).transpose()?,
     })
 }
