@@ -193,7 +193,8 @@ pub struct CompareArgs {
     /// Exit with 3 where a verdict is one of these.
     #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
     pub fail_if: Vec<FailIf>,
-    /// How far two equal cells differ on this machine, as a share: 0.013.
+    /// How far two equal cells differ on this machine, as a share such as 0.013; by default what the A/A
+    /// twins of A and B tell.
     #[arg(long, value_name = "SHARE")]
     pub noise_floor: Option<f64>,
 }

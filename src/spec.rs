@@ -123,7 +123,7 @@ pub struct ChartSpec {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flavour {
     pub name: String,
-    /// A program that is already built. Nothing else can be run by this version.
+    /// A program that is already built; without one the flavour is built by cargo.
     pub binary: Option<PathBuf>,
     /// Every declared key and value in key order, for the identity of cells.
     pub definition: Vec<(String, String)>,

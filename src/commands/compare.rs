@@ -42,7 +42,9 @@ pub fn run(arguments: &CompareArgs) -> Result<Ending> {
                 .to_owned(),
         ));
     }
-    judge(&mut lines, arguments.noise_floor);
+    let measured = sides.floors().map(|floor| floor.half_width);
+    let floor = arguments.noise_floor.or(measured.reduce(f64::max));
+    judge(&mut lines, floor);
     show::print(&mut std::io::stdout(), &sides, &lines, arguments)?;
     ending(&lines, &arguments.fail_if)
 }

@@ -95,7 +95,8 @@ impl<'a> Workshop<'a> {
             git_revision: git_revision(source),
             toolchain: Toolchain::of(source)?,
             environment: environment(),
-            cache: folder(cache),
+            // Cargo runs in another folder.
+            cache: std::path::absolute(folder(cache)).map_err(read)?,
             stopped,
         })
     }

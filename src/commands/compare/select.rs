@@ -41,12 +41,13 @@ pub fn is_zip(cells: &[&CellSummary], key: &str) -> bool {
     cells.iter().any(|cell| cell.axis_labels.contains_key(key))
 }
 
-/// The cells with the wanted values: several values of one key are alternatives, several keys must all hold.
+/// The cells with the wanted values, without A/A twins: several values of one key are alternatives, several keys must all hold.
 ///
 /// # Errors
 /// A key that no cell has, or a value that leaves no cell.
 pub fn filter<'a>(cells: &'a [CellSummary], only: &[String]) -> Result<Vec<&'a CellSummary>> {
-    let mut chosen: Vec<&CellSummary> = cells.iter().collect();
+    let mut chosen: Vec<&CellSummary> =
+        cells.iter().filter(|cell| cell.twin_of.is_none()).collect();
     let wanted = only.iter().map(|text| KeyValue::parse("--where", text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;
     for one in &wanted {

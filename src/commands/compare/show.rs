@@ -293,7 +293,7 @@ fn warnings(lines: &[Line]) -> Vec<String> {
 
 /// Cells that are not compared, and what could not be checked.
 fn notes(sides: &Sides, lines: &[Line]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = sides.floors().map(|floor| floor.to_string()).collect();
     for side in sides.without_record() {
         notes.push(format!(
             "{side} has no machine.toml: whether kernel, driver and compiler differ is not known"

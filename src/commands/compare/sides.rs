@@ -6,6 +6,7 @@ use super::pairs::{Absent, Difference, Pair, pair};
 use super::select::{self, KeyValue};
 use super::source::Results;
 use super::wrong;
+use crate::analysis::noise::{self, Floor};
 use crate::analysis::verdict::{Comparison, Verdict};
 use crate::analysis::{CellSummary, Figures};
 use crate::cli::CompareArgs;
@@ -38,6 +39,13 @@ pub struct Line<'a> {
 }
 
 impl<'a> Sides<'a> {
+    /// How far the A/A twin of each result is from its original.
+    pub fn floors(&self) -> impl Iterator<Item = Floor<'a>> {
+        let apart = !std::ptr::eq(self.base, self.other);
+        let results = std::iter::once(self.base).chain(apart.then_some(self.other));
+        results.filter_map(|results| noise::floor(&results.summary))
+    }
+
     /// Cells of two results, by their declared settings.
     ///
     /// # Errors
