@@ -421,3 +421,42 @@ fn committed_results_of_this_repository_can_be_compared() {
         .expect(0);
     assert!(called.stdout.contains("winograd"), "{}", called.stdout);
 }
+
+#[test]
+fn what_is_within_the_noise_of_an_a_a_twin_is_no_difference() {
+    let project = Project::new();
+    // Each block: the baseline, its twin that is up to 8 % off, and a cell that is 5 % faster.
+    let mut text = String::from(
+        "run,cell,repeat,block,label,outcome,step_seconds_median,steps,examples,twin_of,\
+         model.name,model.convolution\n",
+    );
+    for block in 1..=8u32 {
+        let noise = [1.08, 0.93, 1.06, 0.95][block as usize % 4];
+        for (cell, seconds, twin_of, convolution) in [
+            ("a", 0.1, "", "direct"),
+            ("t", 0.1 * noise, "a", "direct"),
+            ("b", 0.1 / 1.05, "", "im2col"),
+        ] {
+            text += &format!(
+                "1,{cell},{block},{block},{cell},completed,{seconds},10,1280,{twin_of},cifar10,{convolution}\n"
+            );
+        }
+    }
+    project.file("x/repeats.csv", &text);
+    let arguments = ["compare", "x", "--over", "model.convolution=direct"];
+    let called = project.run(&arguments).expect(0);
+    assert!(
+        called.stdout.contains("noise floor ± "),
+        "{}",
+        called.stdout
+    );
+    assert!(
+        called.stdout.contains("undecided: within the noise"),
+        "{}",
+        called.stdout
+    );
+    assert!(!called.stdout.contains("not compared"), "{}", called.stdout);
+    let told = [&arguments[..], &["--noise-floor", "0.01"]].concat();
+    let called = project.run(&told).expect(0);
+    assert!(called.stdout.contains("faster"), "{}", called.stdout);
+}

@@ -4,6 +4,7 @@
 use super::pairs::{Difference, Pair};
 use crate::analysis::CellSummary;
 use crate::machine::record;
+use crate::stats;
 use crate::table::RepeatRow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,12 +58,22 @@ const FACTS: &[Fact] = &[
 ];
 
 /// Keys that a user may name as meant to differ, each with what it stands for besides.
-const COVERS: [(&str, &[&str]); 2] = [("machine", &record::FACTS), ("program", &["compiler"])];
+const COVERS: [(&str, &[&str]); 3] = [
+    ("machine", &record::FACTS),
+    ("machine", &[CLOCK]),
+    ("program", &["compiler"]),
+];
 
-/// Everything that [`of_rows`] and [`of_machines`] may find different.
+/// The column of the clock at which processors ran.
+const CLOCK: &str = "clock_megahertz";
+
+/// Clocks that are nearer than this change a ratio by no more than what counts as equivalent.
+const CLOCK_TOLERANCE: f64 = 0.02;
+
+/// Everything that [`of_rows`], [`of_clocks`] and [`of_machines`] may find different.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let facts = FACTS.iter().map(|fact| fact.name);
-    facts.chain(record::FACTS)
+    facts.chain(record::FACTS).chain([CLOCK])
 }
 
 /// Whether a difference was named as meant by `named`.
@@ -89,6 +100,26 @@ pub fn of_rows(pair: &Pair, base: &[RepeatRow], other: &[RepeatRow]) -> Vec<Diff
     };
     let open = FACTS.iter().filter(|fact| !follows(fact));
     open.map(told).filter(|one| one.base != one.other).collect()
+}
+
+/// That the processors of one cell ran faster, as far as rows of both tell it.
+pub fn of_clocks(pair: &Pair, base: &[RepeatRow], other: &[RepeatRow]) -> Option<Difference> {
+    let clock = |rows: &[RepeatRow], cell: &CellSummary| {
+        let counted = rows
+            .iter()
+            .filter(|row| row.key.cell == cell.cell && row.counts());
+        let clocks: Vec<f64> = counted
+            .filter_map(|row| row.state.clock_megahertz)
+            .collect();
+        stats::median(&clocks)
+    };
+    let (base, other) = (clock(base, pair.base)?, clock(other, pair.other)?);
+    let differ = (other / base).ln().abs() > CLOCK_TOLERANCE;
+    differ.then(|| Difference {
+        key: CLOCK.to_owned(),
+        base: format!("{base:.0}"),
+        other: format!("{other:.0}"),
+    })
 }
 
 /// The facts of two machines that are not the same; one that only one record has is none.
@@ -175,6 +206,36 @@ mod tests {
             ("1", "2")
         );
         assert_eq!(keys(&found(&base, &rows("2", "0,1", "b"))), ["program"]);
+    }
+
+    #[test]
+    fn clocks_differ_by_more_than_what_counts_as_equivalent() {
+        let rows = |clocks: [f64; 3]| {
+            let mut rows = RowBuilder::cifar10(1).repeats(3);
+            for (row, clock) in rows.iter_mut().zip(clocks) {
+                row.state.clock_megahertz = Some(clock);
+            }
+            rows
+        };
+        let found = |base: &[RepeatRow], other: &[RepeatRow]| {
+            let (summary, changed) = (Summary::of(base), Summary::of(other));
+            let pair = Pair {
+                base: &summary.cells[0],
+                other: &changed.cells[0],
+                differences: Vec::new(),
+            };
+            of_clocks(&pair, base, other)
+        };
+        let base = rows([3000.0, 3010.0, 1200.0]);
+        assert_eq!(found(&base, &rows([3050.0, 3050.0, 3050.0])), None);
+        let slower = found(&base, &rows([2500.0; 3])).unwrap();
+        assert_eq!(
+            (slower.base.as_str(), slower.other.as_str()),
+            ("3000", "2500")
+        );
+        assert!(is_named(&slower, &["machine".to_owned()]));
+        let unknown = RowBuilder::cifar10(1).repeats(3);
+        assert_eq!(found(&base, &unknown), None);
     }
 
     #[test]

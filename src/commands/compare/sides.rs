@@ -43,7 +43,7 @@ impl<'a> Sides<'a> {
     pub fn floors(&self) -> impl Iterator<Item = Floor<'a>> {
         let apart = !std::ptr::eq(self.base, self.other);
         let results = std::iter::once(self.base).chain(apart.then_some(self.other));
-        results.filter_map(|results| noise::floor(&results.summary))
+        results.filter_map(|results| noise::floor_of(&results.summary, rate))
     }
 
     /// Cells of two results, by their declared settings.
@@ -138,6 +138,7 @@ impl<'a> Sides<'a> {
             let mut hidden = pair.differences.clone();
             hidden.extend(facts::of_rows(pair, &self.base.rows, &self.other.rows));
             hidden.extend(of_machines.iter().cloned());
+            hidden.extend(self.of_clocks(pair));
             hidden.retain(|difference| !facts::is_named(difference, &self.named));
             Some(Line {
                 base: pair.base,
@@ -164,6 +165,14 @@ impl<'a> Sides<'a> {
         match (&self.base.machine, &self.other.machine) {
             (Some(base), Some(other)) if !self.is_one_run() => facts::of_machines(base, other),
             _ => Vec::new(),
+        }
+    }
+
+    /// Within one run a clock follows from what the cells do.
+    fn of_clocks(&self, pair: &Pair) -> Option<Difference> {
+        match self.is_one_run() {
+            true => None,
+            false => facts::of_clocks(pair, &self.base.rows, &self.other.rows),
         }
     }
 
