@@ -16,6 +16,9 @@ pub mod recipe;
 pub mod sources;
 mod toolchain;
 
+pub(crate) use ask::settings_of_experiments;
+pub(crate) use child::die_with_this_thread;
+
 use crate::spec::Flavour;
 use agreement::Asked;
 use anyhow::{Context, Result, bail};

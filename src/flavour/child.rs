@@ -155,7 +155,7 @@ fn forward(pipe: impl Read + Send + 'static, line: fn(String) -> Line, to: SyncS
 }
 
 /// Asks the kernel to kill the process when the thread that starts it ends.
-fn die_with_this_thread(command: &mut Command) {
+pub fn die_with_this_thread(command: &mut Command) {
     let harness = getpid();
     let prepare = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;

@@ -2,9 +2,8 @@
 //! handle that writes to it and kills it with everything it started. Does not know the protocol.
 
 use super::events::{self, Message};
-use crate::flavour::Program;
-use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
-use std::ffi::OsString;
+use crate::flavour::{Program, die_with_this_thread, settings_of_experiments};
+use rustix::process::{Pid, Signal};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -135,35 +134,12 @@ fn command(launch: &Launch<'_>, log: File) -> Command {
         .env("RAYON_NUM_THREADS", &threads)
         .env("OMP_NUM_THREADS", &threads)
         .env("MKL_NUM_THREADS", &threads);
-    for name in overrides() {
+    // A worker must learn of settings from its job alone.
+    for name in settings_of_experiments() {
         command.env_remove(name);
     }
-    die_with_this_thread(&mut command);
+    die_with_this_thread(command.as_std_mut());
     command
-}
-
-/// Variables that change experiments: a worker must learn of settings from its job alone.
-fn overrides() -> impl Iterator<Item = OsString> {
-    let names = std::env::vars_os().map(|(name, _)| name);
-    names.filter(|name| name.as_encoded_bytes().starts_with(b"XRUN_"))
-}
-
-/// Asks the kernel to kill the process when the thread that starts it ends.
-fn die_with_this_thread(command: &mut Command) {
-    let harness = getpid();
-    let prepare = move || {
-        set_parent_process_death_signal(Some(Signal::KILL))?;
-        // The harness may have died before the kernel was asked.
-        if getppid() != Some(harness) {
-            return Err(io::Error::from_raw_os_error(
-                rustix::io::Errno::SRCH.raw_os_error(),
-            ));
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. `prepare` makes two
-    // system calls without libc, and neither allocates, locks nor unwinds.
-    unsafe { command.pre_exec(prepare) };
 }
 
 /// Ends, and with it the process's stdin, when the handle is dropped or the process is gone.
