@@ -55,7 +55,7 @@ impl Project {
         command.env("XDG_CACHE_HOME", shared_cache());
         let measures = arguments
             .first()
-            .is_some_and(|first| first.ends_with(".toml"));
+            .is_some_and(|first| first.ends_with(".toml") || ["build", "probe"].contains(first));
         if measures && !arguments.contains(&"--machine-lock") {
             command.arg("--machine-lock").arg(self.path("machine.lock"));
         }
