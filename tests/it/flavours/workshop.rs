@@ -76,10 +76,6 @@ impl Workshop {
         let mut command = self.project.command(arguments);
         command.stdin(Stdio::null());
         command.env("XDG_CACHE_HOME", self.project.path("cache"));
-        if arguments[0] == "build" {
-            let lock = self.project.path("machine.lock");
-            command.arg("--machine-lock").arg(lock);
-        }
         if !arguments.contains(&"--clean") {
             command.arg("--source").arg(self.project.path("source"));
         }
