@@ -176,6 +176,16 @@ mod tests {
         differences.iter().map(|one| one.key.as_str()).collect()
     }
 
+    /// What `work` makes of the only cells of two tables.
+    fn paired<R>(base: &[RepeatRow], other: &[RepeatRow], work: impl Fn(&Pair) -> R) -> R {
+        let (summary, changed) = (Summary::of(base), Summary::of(other));
+        work(&Pair {
+            base: &summary.cells[0],
+            other: &changed.cells[0],
+            differences: Vec::new(),
+        })
+    }
+
     #[test]
     fn what_rows_tell_differs_unless_it_follows_from_a_setting() {
         let rows = |threads: &str, cores: &str, program: &str| {
@@ -189,13 +199,7 @@ mod tests {
             rows
         };
         let found = |base: &[RepeatRow], other: &[RepeatRow]| {
-            let (summary, changed) = (Summary::of(base), Summary::of(other));
-            let pair = Pair {
-                base: &summary.cells[0],
-                other: &changed.cells[0],
-                differences: Vec::new(),
-            };
-            of_rows(&pair, base, other)
+            paired(base, other, |pair| of_rows(pair, base, other))
         };
         let base = rows("1", "0", "a");
         assert_eq!(found(&base, &rows("1", "1", "a")), []);
@@ -218,13 +222,7 @@ mod tests {
             rows
         };
         let found = |base: &[RepeatRow], other: &[RepeatRow]| {
-            let (summary, changed) = (Summary::of(base), Summary::of(other));
-            let pair = Pair {
-                base: &summary.cells[0],
-                other: &changed.cells[0],
-                differences: Vec::new(),
-            };
-            of_clocks(&pair, base, other)
+            paired(base, other, |pair| of_clocks(pair, base, other))
         };
         let base = rows([3000.0, 3010.0, 1200.0]);
         assert_eq!(found(&base, &rows([3050.0, 3050.0, 3050.0])), None);
