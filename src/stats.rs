@@ -5,6 +5,7 @@ mod binomial;
 mod bootstrap;
 mod exact;
 mod holm;
+mod max_t;
 mod paired;
 mod random;
 mod steady;
@@ -13,7 +14,8 @@ mod unpaired;
 
 pub use bootstrap::{Block, Draws};
 pub use holm::holm;
-pub use paired::{InBlock, blocks, fewest_blocks, pair_by_block};
+pub use max_t::{LogRatio, max_t};
+pub use paired::{InBlock, blocks, pair_by_block};
 pub use steady::{Steady, steady};
 pub use unpaired::unpaired_ratio;
 

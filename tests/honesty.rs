@@ -75,18 +75,65 @@ fn ten_blocks_find_an_effect_of_five_per_cent() {
 }
 
 #[test]
-fn one_of_five_equal_cells_is_called_different_in_at_most_five_per_cent_of_the_families() {
-    let mut random = Random(7);
-    let mut wrong = 0;
-    for _ in 0..EXPERIMENTS {
-        let family: Vec<_> = (0..5)
-            .map(|_| compare(10, 1.0, Tails::Normal, &mut random))
-            .collect();
-        let verdicts = decide(&family, None);
-        wrong += u32::from(verdicts.iter().any(is_call));
+fn families_of_equal_cells_are_called_different_in_few_experiments() {
+    for (n, tails) in [6, 10]
+        .into_iter()
+        .flat_map(|n| ALL_TAILS.map(|tails| (n, tails)))
+    {
+        let mut random = Random(7);
+        let wrong = (0..EXPERIMENTS).filter(|_| {
+            let family = family(n, &[0.0; 4], tails, &mut random);
+            decide(&family, None).iter().any(is_call)
+        });
+        let share = wrong.count() as f64 / f64::from(EXPERIMENTS);
+        println!("n = {n}, {tails:?}: families with a wrong call {share}");
+        assert!(share <= 0.057, "n = {n}, {tails:?}: {share}");
     }
-    let share = f64::from(wrong) / f64::from(EXPERIMENTS);
-    assert!(share <= 0.057, "{share}");
+}
+
+#[test]
+fn six_blocks_find_a_large_effect_among_many_comparisons() {
+    let found = |n, effect: f64, tails| {
+        let mut random = Random(8);
+        let found = (0..EXPERIMENTS).filter(|_| {
+            let family = family(n, &[effect.ln(), 0.0, 0.0, 0.0], tails, &mut random);
+            decide(&family, None)[0] == Verdict::Faster
+        });
+        found.count() as f64 / f64::from(EXPERIMENTS)
+    };
+    for tails in [Tails::Normal, Tails::Heavy] {
+        let shares = [found(6, 1.15, tails), found(10, 1.07, tails)];
+        println!("{tails:?}: one of 24 found in {shares:?}");
+        assert!(
+            shares.iter().all(|share| *share >= 0.9),
+            "{tails:?}: {shares:?}"
+        );
+    }
+}
+
+/// Six groups of cells that are compared with a base of their own, in the same `n` blocks. Each cell
+/// differs from its base by a logarithm of `effects`.
+fn family(n: u32, effects: &[f64], tails: Tails, random: &mut Random) -> Vec<Comparison> {
+    let group = |random: &mut Random| {
+        let mut blocks = vec![Vec::new(); effects.len()];
+        for number in 0..n {
+            let under = tails.draw(random).exp();
+            for (blocks, effect) in blocks.iter_mut().zip(effects) {
+                blocks.push(Block {
+                    block: number,
+                    build: 1,
+                    over: vec![(effect + tails.draw(random)).exp()],
+                    under: vec![under],
+                });
+            }
+        }
+        blocks
+    };
+    let groups: Vec<_> = (0..6).flat_map(|_| group(random)).collect();
+    let compared = groups
+        .iter()
+        .map(|blocks| Comparison::of_blocks(blocks, Draws::default()));
+    compared.collect::<Option<_>>().unwrap()
 }
 
 /// Both methods with all tails: below and from twenty blocks up.
@@ -140,7 +187,8 @@ fn block(number: u32, n: u32, ratio: f64, tails: Tails, random: &mut Random) -> 
     let over = process(ratio, !over_first);
     let under = process(1.0, over_first);
     Block {
-        build: 0,
+        block: number,
+        build: 1,
         over,
         under,
     }

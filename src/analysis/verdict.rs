@@ -4,7 +4,7 @@
 //! Comparisons that are read together are decided together: [`decide`] takes the whole family.
 
 use crate::analysis::estimate::Estimate;
-use crate::stats::{self, Block, Draws, InBlock, Tested};
+use crate::stats::{self, Block, Draws, InBlock, LogRatio, Tested};
 use std::fmt;
 
 /// A ratio this near to 1 matters to nobody, even where it is certain.
@@ -22,6 +22,8 @@ pub struct Comparison {
     pub repeats: Repeats,
     /// How probable a ratio so far from 1 is where the true one is 1; none without an interval.
     p: Option<f64>,
+    /// Of its blocks; none where the repeats are apart.
+    logs: Vec<LogRatio>,
 }
 
 /// What a ratio rests on.
@@ -47,13 +49,7 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Doubt {
     /// Not even repeats that all agree would be enough.
-    TooFew {
-        repeats: Repeats,
-        /// Size of the family that is decided together.
-        comparisons: usize,
-        /// Blocks that would be enough.
-        needed: usize,
-    },
+    TooFew(Repeats),
     /// The interval holds 1, and more than the margin.
     Interval,
     /// Certain by itself; among so many comparisons, one like it is expected by chance.
@@ -75,11 +71,13 @@ impl Comparison {
         let middle = |values: &[f64]| stats::median(values).filter(|value| *value > 0.0);
         let ratio = |block: &Block| Some(middle(&block.over)? / middle(&block.under)?);
         let ratios = blocks.iter().map(ratio).collect::<Option<Vec<_>>>()?;
-        Comparison::new(
-            stats::ratio_of_blocks(blocks, draws),
-            stats::median(&ratios)?,
-            repeats,
-        )
+        let logs = blocks.iter().map(|block| (block.block, block.log_ratio()));
+        let tested = stats::ratio_of_blocks(blocks, draws);
+        let comparison = Comparison::new(tested, stats::median(&ratios)?, repeats)?;
+        Some(Comparison {
+            logs: logs.collect(),
+            ..comparison
+        })
     }
 
     /// Of two cells that were measured at different times, by the rates of their repeats.
@@ -104,10 +102,12 @@ impl Comparison {
             n,
         };
         let p = tested.map(|tested| tested.p);
-        ratio
-            .median
-            .is_finite()
-            .then_some(Comparison { ratio, repeats, p })
+        ratio.median.is_finite().then_some(Comparison {
+            ratio,
+            repeats,
+            p,
+            logs: Vec::new(),
+        })
     }
 }
 
@@ -122,31 +122,41 @@ impl Repeats {
 }
 
 /// The verdict on each of a family of comparisons: all of them together call a cell faster or slower
-/// that is neither with a probability of at most 5 % (Holm). `noise_floor` is how far two equal cells
+/// that is neither with a probability of at most 5 %. `noise_floor` is how far two equal cells
 /// were found to differ, as a share: 0.013 for ±1.3 %. It widens the margin within which cells are equivalent, and a smaller
 /// difference is never called one.
 pub fn decide(family: &[Comparison], noise_floor: Option<f64>) -> Vec<Verdict> {
-    let p: Vec<f64> = family.iter().filter_map(|one| one.p).collect();
-    let mut adjusted = stats::holm(&p).into_iter();
-    let mut of_family = |one: &Comparison| one.p.and_then(|_| adjusted.next());
+    let tested: Vec<&Comparison> = family.iter().filter(|one| one.p.is_some()).collect();
+    let mut together = together(&tested).into_iter();
+    let mut of_family = |one: &Comparison| one.p.and_then(|_| together.next());
     let floor = noise_floor.unwrap_or(0.0).max(0.0);
     family
         .iter()
-        .map(|one| one.verdict(of_family(one), p.len(), floor))
+        .map(|one| one.verdict(of_family(one), tested.len(), floor))
         .collect()
 }
 
+/// The probability that counts for each of these comparisons among all of them: by turning signs of
+/// blocks that they share, or by their number where they share none.
+fn together(tested: &[&Comparison]) -> Vec<f64> {
+    let alone: Vec<f64> = tested.iter().filter_map(|one| one.p).collect();
+    let in_blocks = tested.iter().all(|one| !one.logs.is_empty());
+    match (alone.len(), in_blocks) {
+        (0 | 1, _) => alone,
+        (_, false) => stats::holm(&alone),
+        (_, true) => {
+            let logs: Vec<_> = tested.iter().map(|one| one.logs.clone()).collect();
+            stats::max_t(&logs)
+        }
+    }
+}
+
 impl Comparison {
-    /// `adjusted` is the probability that counts among `comparisons`.
-    fn verdict(&self, adjusted: Option<f64>, comparisons: usize, floor: f64) -> Verdict {
-        let too_few = |comparisons| Doubt::TooFew {
-            repeats: self.repeats,
-            comparisons,
-            needed: stats::fewest_blocks(comparisons).max(LEAST_REPEATS),
-        };
-        let (Some(low), Some(high), Some(adjusted)) = (self.ratio.low, self.ratio.high, adjusted)
+    /// `together` is the probability that counts among `comparisons`.
+    fn verdict(&self, together: Option<f64>, comparisons: usize, floor: f64) -> Verdict {
+        let (Some(low), Some(high), Some(together)) = (self.ratio.low, self.ratio.high, together)
         else {
-            return Verdict::Undecided(too_few(1));
+            return Verdict::Undecided(Doubt::TooFew(self.repeats));
         };
         let margin = (1.0 + LEAST_MARGIN.max(floor)).ln();
         if -margin <= low.ln() && high.ln() <= margin {
@@ -158,24 +168,12 @@ impl Comparison {
         if self.ratio.median.ln().abs() <= (1.0 + floor).ln() {
             return Verdict::Undecided(Doubt::Noise { floor });
         }
-        if adjusted > ALLOWED {
-            return Verdict::Undecided(match self.can_decide(comparisons) {
-                true => Doubt::Family { comparisons },
-                false => too_few(comparisons),
-            });
+        if together > ALLOWED {
+            return Verdict::Undecided(Doubt::Family { comparisons });
         }
         match self.ratio.median > 1.0 {
             true => Verdict::Faster,
             false => Verdict::Slower,
-        }
-    }
-
-    /// Whether repeats that all agree could be called different among so many comparisons.
-    fn can_decide(&self, comparisons: usize) -> bool {
-        match self.repeats {
-            Repeats::Blocks(n) => n >= stats::fewest_blocks(comparisons),
-            // Of any two groups there are more orders than signs of as many pairs.
-            Repeats::Apart(..) => true,
         }
     }
 }
@@ -204,16 +202,7 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Doubt::TooFew {
-                repeats,
-                comparisons: 1,
-                ..
-            } => write!(f, "cannot decide with n = {repeats}"),
-            Doubt::TooFew {
-                comparisons,
-                needed,
-                ..
-            } => write!(f, "one of {comparisons} needs n = {needed}"),
+            Doubt::TooFew(repeats) => write!(f, "cannot decide with n = {repeats}"),
             Doubt::Interval => f.write_str("the interval holds 1"),
             Doubt::Family { comparisons } => {
                 write!(f, "one such of {comparisons} may be chance")

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 /// What both sides of a comparison measured in one block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
+    /// Its number, by which comparisons of one run know what they measured together.
+    pub block: u32,
     /// Which build of the two programs: what their layout adds is common to all blocks of one.
     pub build: u32,
     /// One value for each window of the process, or a single one for all of it.
@@ -172,7 +174,8 @@ impl Block {
         valid(&self.over) && valid(&self.under)
     }
 
-    pub(super) fn log_ratio(&self) -> f64 {
+    /// The logarithm of the ratio of both sides' middle values.
+    pub fn log_ratio(&self) -> f64 {
         let middle = |side: &[f64]| median(side).expect("a side of a block has a value");
         middle(&self.over).ln() - middle(&self.under).ln()
     }

@@ -1,7 +1,7 @@
 //! In: two cells' values of the same blocks. Out: the ratio of the cells with an exact interval.
 //! Knows only ratios: what drifts with a block falls out of each pair.
 
-use super::{Block, CONFIDENCE, Tested, exact, sorted};
+use super::{Block, Tested, exact, sorted};
 
 /// What one process measured, and where.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +20,7 @@ pub fn blocks(over: &[InBlock], under: &[InBlock]) -> Vec<Block> {
     let pair = |over: &InBlock| {
         let under = last(under, over.block)?;
         (over.build == under.build).then(|| Block {
+            block: over.block,
             build: over.build,
             over: vec![over.value],
             under: vec![under.value],
@@ -49,15 +50,6 @@ pub(super) fn signed_rank(log_ratios: &[f64]) -> Option<Tested> {
         &signed_rank_probabilities(n),
         n,
     )
-}
-
-/// The fewest blocks with which one of `comparisons` can be decided: with fewer, not even pairs that
-/// all agree stand out of so many.
-pub fn fewest_blocks(comparisons: usize) -> usize {
-    let allowed = (1.0 - CONFIDENCE) / comparisons.max(1) as f64;
-    let least = |n: &usize| 2.0 * 0.5f64.powi(*n as i32);
-    let enough = (1..1000).find(|n| least(n) <= allowed);
-    enough.expect("one half to the power of 1000 is below any share of a family")
 }
 
 /// Means of all pairs of values, each value with itself included: n(n+1)/2 of them.
@@ -96,6 +88,7 @@ fn signed_rank_probabilities(n: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::CONFIDENCE;
     use crate::stats::exact::widest_trim;
 
     fn trim(pairs: usize) -> Option<(usize, f64)> {
@@ -138,13 +131,6 @@ mod tests {
         for (log, published) in logs.into_iter().zip([0.010, 0.460, 0.786]) {
             assert!((log - published).abs() < 1e-9, "{logs:?}");
         }
-    }
-
-    #[test]
-    fn a_family_needs_more_blocks_than_one_comparison() {
-        // 2 / 2^6 = 0.031 is enough for one, 2 / 2^8 = 0.0078 for six, 2 / 2^9 for twelve.
-        let needed = [0, 1, 2, 3, 6, 7, 12, 13].map(fewest_blocks);
-        assert_eq!(needed, [6, 6, 7, 7, 8, 9, 9, 10]);
     }
 
     /// Values by block, all of one build.

@@ -4,12 +4,13 @@ use proptest::prelude::*;
 
 /// The ratio of pairs of one value for each process.
 fn paired_ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
-    let block = |(over, under): &(f64, f64)| Block {
+    let block = |(block, (over, under)): (u32, &(f64, f64))| Block {
+        block,
         build: 0,
         over: vec![*over],
         under: vec![*under],
     };
-    let blocks: Vec<Block> = pairs.iter().map(block).collect();
+    let blocks: Vec<Block> = (1..).zip(pairs).map(block).collect();
     ratio_of_blocks(&blocks, Draws::default()).map(|tested| tested.estimate)
 }
 
@@ -96,6 +97,7 @@ fn a_ratio_needs_positive_values_in_every_window() {
     pairs[3].1 = 0.0;
     assert_eq!(paired_ratio(&pairs), None);
     let block = Block {
+        block: 1,
         build: 0,
         over: vec![1.0, 0.0, 1.0],
         under: vec![1.0],

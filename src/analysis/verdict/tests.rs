@@ -70,36 +70,34 @@ fn a_difference_below_the_noise_of_equal_cells_is_none() {
 
 #[test]
 fn a_family_is_decided_together() {
-    let family = |n| {
-        let others = std::iter::repeat_with(|| of(n, 1.0, 0.05)).take(3);
-        let all: Vec<_> = std::iter::once(of(n, 1.1, 0.01)).chain(others).collect();
+    let family = |clear: f64, others: usize| {
+        let others = std::iter::repeat_with(|| of(6, 1.0, 0.05)).take(others);
+        let all: Vec<_> = std::iter::once(of(6, clear, 0.01)).chain(others).collect();
         decide(&all, None)[0].to_string()
     };
-    assert_eq!(family(6), "undecided: one of 4 needs n = 8");
-    assert_eq!(family(8), "faster");
+    assert_eq!(family(1.3, 30), "faster");
+    assert_eq!(family(1.0115, 0), "faster");
+    assert_eq!(
+        family(1.0115, 30),
+        "undecided: one such of 31 may be chance"
+    );
     // One comparison that has no interval takes no part in the family.
     let with_too_few = [of(6, 1.1, 0.01), of(3, 1.1, 0.01)];
     assert_eq!(decide(&with_too_few, None)[0], Verdict::Faster);
 }
 
 #[test]
-fn chance_is_named_where_a_family_could_have_been_decided() {
-    // Of ten blocks one disagrees: p = 0.020, which is not enough for one of five.
-    let under: Vec<_> = (0..10).map(|b| at(b, 1.0)).collect();
-    let over: Vec<_> = (0..10)
-        .map(|b| match b {
-            0 => at(b, 0.93),
-            _ => at(b, 1.03 + 0.01 * f64::from(b)),
-        })
-        .collect();
-    let doubtful = Comparison::by_block(&over, &under).unwrap();
-    assert_eq!(alone(doubtful.clone(), None), "faster");
-    let mut family = vec![of(10, 1.0, 0.05); 4];
-    family.insert(0, doubtful);
-    assert_eq!(
-        decide(&family, None)[0].to_string(),
-        "undecided: one such of 5 may be chance"
-    );
+fn comparisons_of_two_sessions_are_decided_by_their_number() {
+    let side = |rate: f64| -> Vec<f64> { (0..6).map(|i| rate + f64::from(i)).collect() };
+    let apart = |rate: f64| Comparison::apart(&side(rate), &side(100.0)).unwrap();
+    // Of two times six repeats there are 924 orders: 2 / 924 is enough for one of 23.
+    let family = |others: usize| {
+        let others = std::iter::repeat_with(|| apart(100.0)).take(others);
+        let all: Vec<_> = std::iter::once(apart(200.0)).chain(others).collect();
+        decide(&all, None)[0].to_string()
+    };
+    assert_eq!(family(22), "faster");
+    assert_eq!(family(23), "undecided: one such of 24 may be chance");
 }
 
 #[test]

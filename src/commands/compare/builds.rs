@@ -110,6 +110,7 @@ mod tests {
         let block = |i: usize| {
             let off = 0.005 * ((i * 7 % 10) as f64 / 4.5 - 1.0);
             Block {
+                block: i as u32,
                 build: (i % builds.len()) as u32 + 1,
                 over: vec![builds[i % builds.len()] * (1.0 + off)],
                 under: vec![1.0],

@@ -205,10 +205,11 @@ impl<'a> Sides<'a> {
         }
         let shared = over
             .iter()
-            .filter_map(|(block, process)| Some((process, under.get(block)?)));
-        let shared: Vec<(&Process, &Process)> = shared.collect();
+            .filter_map(|(block, process)| Some((*block, process, under.get(block)?)));
+        let shared: Vec<(u32, &Process, &Process)> = shared.collect();
         let with_windows = shared.len() >= stats::BOOTSTRAP_FROM;
-        let block = |(over, under): &(&Process, &Process)| Block {
+        let block = |(block, over, under): &(u32, &Process, &Process)| Block {
+            block: *block,
             build: over.build,
             over: over.rates(with_windows),
             under: under.rates(with_windows),

@@ -4,6 +4,7 @@ use super::*;
 fn blocks(n: usize, ratio: f64, reach: f64) -> Vec<Block> {
     let place = |i: usize| 2.0 * i as f64 / (n - 1) as f64 - 1.0;
     let block = |i| Block {
+        block: i as u32,
         build: 0,
         over: vec![ratio * (reach * place(i)).exp()],
         under: vec![1.0],
@@ -82,6 +83,7 @@ fn coverage(builds: usize, n: usize, luck: f64, random: &mut Random) -> f64 {
     let covers = |random: &mut Random| {
         let layout: Vec<f64> = (0..builds).map(|_| luck * normal(random)).collect();
         let mut block = |i: usize| Block {
+            block: i as u32,
             build: (i % builds) as u32,
             over: vec![(0.01 * (layout[i % builds] + normal(random))).exp()],
             under: vec![1.0],
@@ -119,6 +121,7 @@ fn equal_blocks_leave_no_doubt_and_one_block_no_answer() {
     let (low, high, p) = same(2.0);
     assert!((low - 2.0).abs() < 1e-9 && (high - 2.0).abs() < 1e-9 && p == 0.0);
     let one = [Block {
+        block: 1,
         build: 0,
         over: vec![2.0],
         under: vec![1.0],
