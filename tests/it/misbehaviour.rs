@@ -1,26 +1,7 @@
 //! Workers that misbehave are rows; the run goes on.
 
-use crate::program::{Project, processes_with};
+use crate::program::{Project, null_model, processes_with};
 use std::time::{Duration, Instant};
-
-const HEAD: &str = r#"
-schema = 1
-name = "zoo"
-question = "what does a run make of workers that misbehave?"
-
-[model]
-name = "none"
-local_batch = 8
-
-[input]
-source = "resident"
-
-[measure]
-warmup_steps = 0
-steps = 4
-repeats = 1
-timeout = "2s"
-"#;
 
 const READY: &str = r#"echo '{"event":"ready","protocol":2,"program":"zoo","address":null}'"#;
 
@@ -62,7 +43,8 @@ echo '{{"event":"finished","steps":4,"total_steps":4,"global_steps":4,"checkpoin
 #[test]
 fn each_gets_its_outcome_in_bounded_time_and_the_run_goes_on() {
     let project = Project::new();
-    let mut file = HEAD.to_owned();
+    let measure = "warmup_steps = 0\nsteps = 4\nrepeats = 1\ntimeout = \"2s\"";
+    let mut file = null_model("zoo", measure);
     for (name, script, ..) in animals() {
         project.script(
             &format!("{name}.sh"),

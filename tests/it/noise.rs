@@ -1,32 +1,18 @@
 //! The A/A twin and its noise floor; repeats that the machine disturbed.
 
-use crate::program::{Project, Row, count};
+use crate::program::{Project, Row, count, null_model};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use xrun::machine::Machine;
 
-const TINY: &str = r#"
-schema = 1
-name = "tiny"
-question = "how large is a difference that is none?"
-
-[model]
-name = "none"
-local_batch = 8
-
-[input]
-source = "resident"
-
-[measure]
-warmup_steps = 1
-steps = 20
-repeats = 2
-aa = true
-
-[sweep]
-model.local_batch = [8, 16]
-"#;
+fn tiny() -> String {
+    let head = null_model(
+        "tiny",
+        "warmup_steps = 1\nsteps = 20\nrepeats = 2\naa = true",
+    );
+    head + "[sweep]\nmodel.local_batch = [8, 16]\n"
+}
 
 fn rows_of<'a>(rows: &'a [Row], label: &str) -> Vec<&'a Row> {
     rows.iter().filter(|row| row["label"] == label).collect()
@@ -35,7 +21,7 @@ fn rows_of<'a>(rows: &'a [Row], label: &str) -> Vec<&'a Row> {
 #[test]
 fn the_baseline_has_a_twin_in_each_block_and_the_table_its_floor() {
     let project = Project::new();
-    project.file("tiny.toml", TINY);
+    project.file("tiny.toml", &tiny());
     let called = project.run(&["tiny.toml"]).expect(0);
     let rows = project.repeats("tiny");
     assert_eq!(rows.len(), 6);
@@ -92,22 +78,22 @@ fn planned(text: &str, flags: &[&str]) -> Vec<(String, String, Option<String>)> 
 
 #[test]
 fn the_twin_is_of_the_charts_baseline_and_comes_with_it() {
-    let cells = planned(TINY, &[]);
+    let cells = planned(&tiny(), &[]);
     let labels: Vec<_> = cells.iter().map(|cell| cell.0.as_str()).collect();
     assert_eq!(labels, ["8 examples", "16 examples", "8 examples (twin)"]);
     assert_eq!(cells[2].2.as_ref(), Some(&cells[0].1));
 
     let chart = "[[chart]]\nkind = \"speedup\"\nbaseline = { model.local_batch = 16 }\n";
-    let named = planned(&format!("{TINY}\n{chart}"), &[]);
+    let named = planned(&format!("{}\n{chart}", tiny()), &[]);
     assert_eq!(named[2].0, "16 examples (twin)");
     assert_eq!((&named[0], &named[1]), (&cells[0], &cells[1]));
 
-    let chosen = planned(TINY, &["--only", "label=8 examples"]);
+    let chosen = planned(&tiny(), &["--only", "label=8 examples"]);
     assert_eq!(chosen, [cells[0].clone(), cells[2].clone()]);
-    let other = planned(TINY, &["--only", "label=16 examples"]);
+    let other = planned(&tiny(), &["--only", "label=16 examples"]);
     assert_eq!(other, [cells[1].clone()]);
 
-    let without = planned(&TINY.replace("aa = true", "aa = false"), &[]);
+    let without = planned(&tiny().replace("aa = true", "aa = false"), &[]);
     assert_eq!(without, cells[..2], "ids do not depend on it");
 }
 
@@ -123,29 +109,11 @@ echo '{"event":"replica","replica":0,"examples":32,"cores":"'"$core"'","first_lo
 echo '{"event":"finished","steps":4,"total_steps":4,"global_steps":4,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":1.2,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[]}'
 "#;
 
-const SLEEPS: &str = r#"
-schema = 1
-name = "sleeps"
-question = "is a repeat beside a busy process marked, and taken again?"
-
-[model]
-name = "none"
-local_batch = 8
-
-[input]
-source = "resident"
-
-[measure]
-warmup_steps = 0
-steps = 4
-repeats = 1
-
-[flavours.sleeper]
-binary = "sleeper.sh"
-
-[build]
-flavour = "sleeper"
-"#;
+/// One repeat of it.
+fn sleeps() -> String {
+    let head = null_model("sleeps", "warmup_steps = 0\nsteps = 4\nrepeats = 1");
+    head + "[flavours.sleeper]\nbinary = \"sleeper.sh\"\n[build]\nflavour = \"sleeper\"\n"
+}
 
 /// Keeps the first usable core busy while `call` runs.
 fn beside_a_busy_process<T>(call: impl FnOnce() -> T) -> T {
@@ -169,7 +137,7 @@ fn beside_a_busy_process<T>(call: impl FnOnce() -> T) -> T {
 fn a_repeat_beside_a_busy_process_is_marked_kept_and_taken_again_once() {
     let project = Project::new();
     project.script("sleeper.sh", SLEEPER);
-    project.file("sleeps.toml", SLEEPS);
+    project.file("sleeps.toml", &sleeps());
     let called = beside_a_busy_process(|| project.run(&["sleeps.toml"]).expect(0));
     let rows = project.repeats("sleeps");
     let told: Vec<_> = rows
@@ -199,7 +167,7 @@ fn a_repeat_beside_a_busy_process_is_marked_kept_and_taken_again_once() {
 fn a_disturbed_repeat_is_kept_where_the_user_wants_it_so() {
     let project = Project::new();
     project.script("sleeper.sh", SLEEPER);
-    project.file("sleeps.toml", SLEEPS);
+    project.file("sleeps.toml", &sleeps());
     let arguments = ["sleeps.toml", "--keep-disturbed"];
     beside_a_busy_process(|| project.run(&arguments).expect(0));
     let rows = project.repeats("sleeps");

@@ -127,6 +127,29 @@ impl From<Output> for Called {
     }
 }
 
+/// The head of an experiment over the null model, with these lines under `[measure]`: nothing is trained,
+/// so a repeat takes no time.
+pub fn null_model(name: &str, measure: &str) -> String {
+    format!(
+        r#"
+schema = 1
+name = "{name}"
+question = "what does xrun make of it?"
+
+[model]
+name = "none"
+local_batch = 8
+
+[input]
+source = "resident"
+
+[measure]
+{measure}
+
+"#
+    )
+}
+
 /// Generated input is the same for all tests, so it is made once.
 fn shared_cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")

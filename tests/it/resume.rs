@@ -1,33 +1,17 @@
 //! A second call continues what the first one left.
 
-use crate::program::{Project, count};
+use crate::program::{Project, count, null_model};
 use std::collections::HashSet;
 use std::fs;
 
-const TINY: &str = r#"
-schema = 1
-name = "tiny"
-question = "does a second call know what the first one did?"
-
-[model]
-name = "none"
-local_batch = 8
-
-[input]
-source = "resident"
-
-[measure]
-warmup_steps = 1
-steps = 5
-repeats = 2
-
-[sweep]
-model.local_batch = [8, 16]
-"#;
+fn tiny() -> String {
+    let head = null_model("tiny", "warmup_steps = 1\nsteps = 5\nrepeats = 2");
+    head + "[sweep]\nmodel.local_batch = [8, 16]\n"
+}
 
 fn measured() -> Project {
     let project = Project::new();
-    project.file("tiny.toml", TINY);
+    project.file("tiny.toml", &tiny());
     project.run(&["tiny.toml"]).expect(0);
     project
 }
@@ -115,7 +99,7 @@ fn an_override_leaves_the_declared_results_alone() {
 #[test]
 fn only_measures_the_chosen_cells() {
     let project = Project::new();
-    project.file("tiny.toml", TINY);
+    project.file("tiny.toml", &tiny());
     project
         .run(&["tiny.toml", "--only", "model.local_batch=16"])
         .expect(0);
