@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What both sides of a comparison measured in one block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
-    /// Which build of the two programs; the same number everywhere where each was built once.
+    /// Which build of the two programs: what their layout adds is common to all blocks of one.
     pub build: u32,
     /// One value for each window of the process, or a single one for all of it.
     pub over: Vec<f64>,
@@ -40,14 +40,15 @@ impl Default for Draws {
 /// performance changes with effect size confidence intervals", 2012); the interval is Student's with
 /// that error, which unlike plain percentiles is not too narrow for few blocks (Hesterberg, "What
 /// teachers should know about the bootstrap", 2015, §5). The error is enlarged for the number of units on the
-/// topmost level that has several. With fewer than about six builds the interval is still too narrow for
-/// a claim about every build of a flavour. Blocks have values on both sides, and all are positive.
+/// topmost level that has several, and few builds make Student's interval wide ([`degrees`]). Blocks have values on both sides, and all are positive.
 /// None below two blocks.
 pub(super) fn hierarchical(blocks: &[Block], draws: Draws) -> Option<Tested> {
     let logs: Vec<f64> = blocks.iter().map(Block::log_ratio).collect();
     let centre = median(&walsh_averages(&logs))?;
-    let degrees = blocks.len().checked_sub(1).filter(|n| *n > 0)?;
-    let error = standard_error(blocks, &logs, draws);
+    blocks.len().checked_sub(2)?;
+    let builds = by_build(blocks);
+    let error = standard_error(blocks, &logs, &builds, draws);
+    let degrees = degrees(&logs, &builds, error);
     let reach = student::critical(1.0 - CONFIDENCE, degrees) * error;
     let estimate = Estimate {
         median: centre.exp(),
@@ -65,8 +66,7 @@ pub(super) fn hierarchical(blocks: &[Block], draws: Draws) -> Option<Tested> {
 }
 
 /// Standard deviation of the estimate over the draws, as large as the topmost level makes it.
-fn standard_error(blocks: &[Block], logs: &[f64], draws: Draws) -> f64 {
-    let builds = by_build(blocks);
+fn standard_error(blocks: &[Block], logs: &[f64], builds: &[Vec<usize>], draws: Draws) -> f64 {
     let top = if builds.len() > 1 {
         builds.len()
     } else {
@@ -75,12 +75,36 @@ fn standard_error(blocks: &[Block], logs: &[f64], draws: Draws) -> f64 {
     let mut random = Random::new(draws.seed);
     let mut memory = Memory::default();
     let estimates: Vec<f64> = (0..draws.count)
-        .map(|_| memory.draw(blocks, logs, &builds, &mut random))
+        .map(|_| memory.draw(blocks, logs, builds, &mut random))
         .collect();
     let mean = estimates.iter().sum::<f64>() / estimates.len() as f64;
     let squares: f64 = estimates.iter().map(|value| (value - mean).powi(2)).sum();
     // Drawing from k units instead of from where they came makes the variance too small by (k - 1) / k.
     (squares / estimates.len() as f64 * top as f64 / (top - 1) as f64).sqrt()
+}
+
+/// How many independent differences the error rests on: between builds where layout moves the ratio more
+/// than blocks do, among all blocks where it does not (Satterthwaite, "An approximate distribution of
+/// estimates of variance components", 1946). So an interval over two builds says how little they tell,
+/// and over three or more it covers about as often as it claims, whatever layout does.
+fn degrees(logs: &[f64], builds: &[Vec<usize>], error: f64) -> usize {
+    let (all, several) = (logs.len(), builds.len());
+    if several == 1 || several == all || error == 0.0 {
+        return all - 1;
+    }
+    let mean = |places: &Vec<usize>| {
+        let sum: f64 = places.iter().map(|place| logs[*place]).sum();
+        sum / places.len() as f64
+    };
+    let means: Vec<f64> = builds.iter().map(mean).collect();
+    let middle = means.iter().sum::<f64>() / several as f64;
+    let squares: f64 = means.iter().map(|mean| (mean - middle).powi(2)).sum();
+    let of_builds = squares / ((several - 1) * several) as f64;
+    let whole = error.powi(2);
+    let of_blocks = (whole - of_builds).max(0.0);
+    let spread =
+        of_builds.powi(2) / (several - 1) as f64 + of_blocks.powi(2) / (all - several) as f64;
+    ((whole.powi(2) / spread) as usize).clamp(1, all - 1)
 }
 
 /// Places of the blocks of each build.
@@ -165,100 +189,4 @@ fn middle(values: &mut [f64]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `n` blocks whose log ratios are spread evenly over ±`reach` around that of `ratio`.
-    fn blocks(n: usize, ratio: f64, reach: f64) -> Vec<Block> {
-        let place = |i: usize| 2.0 * i as f64 / (n - 1) as f64 - 1.0;
-        let block = |i| Block {
-            build: 0,
-            over: vec![ratio * (reach * place(i)).exp()],
-            under: vec![1.0],
-        };
-        (0..n).map(block).collect()
-    }
-
-    fn width(tested: &Tested) -> f64 {
-        (tested.estimate.high / tested.estimate.low).ln()
-    }
-
-    #[test]
-    fn without_levels_it_is_near_the_interval_of_student() {
-        let values = blocks(30, 1.05, 0.04);
-        let logs: Vec<f64> = values.iter().map(Block::log_ratio).collect();
-        let mean = logs.iter().sum::<f64>() / 30.0;
-        let deviation = (logs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 29.0).sqrt();
-        let student = 2.0 * 2.0452 * deviation / 30f64.sqrt();
-        let tested = hierarchical(&values, Draws::default()).unwrap();
-        assert!((tested.estimate.median - 1.05).abs() < 1e-9);
-        let share = width(&tested) / student;
-        assert!((0.9..1.15).contains(&share), "{share}");
-        assert!(tested.p < 1e-6, "{}", tested.p);
-    }
-
-    #[test]
-    fn the_same_rows_give_the_same_interval() {
-        let values = blocks(20, 1.01, 0.03);
-        let draws = Draws::default();
-        assert_eq!(hierarchical(&values, draws), hierarchical(&values, draws));
-        let other = Draws { seed: 2, ..draws };
-        assert_ne!(hierarchical(&values, draws), hierarchical(&values, other));
-    }
-
-    #[test]
-    fn probability_and_interval_say_the_same() {
-        for ratio in [1.0, 1.004, 1.008, 1.012, 1.016, 1.02] {
-            let tested = hierarchical(&blocks(20, ratio, 0.03), Draws::default()).unwrap();
-            let covers_one = tested.estimate.low <= 1.0 && 1.0 <= tested.estimate.high;
-            assert_eq!(covers_one, tested.p > 0.05, "{tested:?}");
-        }
-    }
-
-    #[test]
-    fn windows_and_builds_widen_the_interval() {
-        let plain = blocks(24, 1.0, 0.02);
-        let mut windows = plain.clone();
-        for block in &mut windows {
-            block.under = vec![0.8, 0.9, 1.0, 1.1, 1.2];
-        }
-        let mut builds = plain.clone();
-        for (i, block) in builds.iter_mut().enumerate() {
-            block.build = i as u32 % 2;
-            // Layout luck of two per cent in each direction.
-            block.over[0] *= if i % 2 == 0 { 1.02 } else { 0.98 };
-        }
-        let of = |values: &[Block]| hierarchical(values, Draws::default()).unwrap();
-        let (plain, windows, builds) = (of(&plain), of(&windows), of(&builds));
-        assert!(width(&windows) > 1.5 * width(&plain), "{windows:?}");
-        assert!(width(&builds) > 3.0 * width(&plain), "{builds:?}");
-    }
-
-    #[test]
-    fn equal_blocks_leave_no_doubt_and_one_block_no_answer() {
-        let same = |ratio: f64| {
-            let tested = hierarchical(&blocks(20, ratio, 0.0), Draws::default()).unwrap();
-            (tested.estimate.low, tested.estimate.high, tested.p)
-        };
-        assert_eq!(same(1.0), (1.0, 1.0, 1.0));
-        let (low, high, p) = same(2.0);
-        assert!((low - 2.0).abs() < 1e-9 && (high - 2.0).abs() < 1e-9 && p == 0.0);
-        let one = [Block {
-            build: 0,
-            over: vec![2.0],
-            under: vec![1.0],
-        }];
-        assert_eq!(hierarchical(&one, Draws::default()), None);
-    }
-
-    #[test]
-    fn the_middle_of_a_slice_is_its_median() {
-        for values in [
-            vec![3.0],
-            vec![4.0, 1.0],
-            vec![5.0, 1.0, 4.0, 2.0, 9.0, 2.0],
-        ] {
-            assert_eq!(Some(middle(&mut values.clone())), median(&values));
-        }
-    }
-}
+mod tests;
