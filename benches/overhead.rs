@@ -110,6 +110,7 @@ impl<'a> Harness<'a> {
             key: key.clone(),
             block: repeat,
             position: 1,
+            build: 1,
             label: "null model".into(),
             twin_of: String::new(),
             started_at: String::new(),

@@ -3,7 +3,8 @@
 //! itself. Does not know what the program is started for.
 //!
 //! [`compile`] builds and keeps programs: a [`recipe`] is what cargo is told, [`identity`] what a program
-//! says, [`agreement`] whether the two fit, [`census`] whether two programs differ in what runs.
+//! says, [`agreement`] whether the two fit, [`census`] whether two programs differ in what runs,
+//! [`layout`] whether builds of one flavour differ in nothing else.
 
 pub mod agreement;
 mod ask;
@@ -12,6 +13,7 @@ pub mod census;
 mod child;
 pub mod compile;
 pub mod identity;
+pub mod layout;
 pub mod recipe;
 pub mod sources;
 mod toolchain;

@@ -11,7 +11,7 @@ mod write;
 
 pub use cell::{Cell, CellId, Values};
 pub use expand::expand;
-pub use order::order;
+pub use order::{build_of, order};
 
 use crate::spec::{self, Experiment, SpecErrors};
 use std::path::Path;
@@ -27,6 +27,8 @@ pub struct Plan {
     /// Combinations that an `[[exclude]]` dropped.
     pub excluded: usize,
     pub seed: u64,
+    /// How many builds of each flavour blocks take turns with.
+    pub builds: u32,
 }
 
 impl Plan {

@@ -13,7 +13,7 @@ mod unpaired;
 
 pub use bootstrap::{Block, Draws};
 pub use holm::holm;
-pub use paired::{fewest_blocks, pair_by_block};
+pub use paired::{InBlock, blocks, fewest_blocks, pair_by_block};
 pub use steady::{Steady, steady};
 pub use unpaired::unpaired_ratio;
 
@@ -58,17 +58,6 @@ pub fn ratio_of_blocks(blocks: &[Block], draws: Draws) -> Option<Tested> {
     }
     let logs: Vec<f64> = blocks.iter().map(Block::log_ratio).collect();
     paired::signed_rank(&logs)
-}
-
-/// [`ratio_of_blocks`] of pairs `(over, under)` of one value for each process.
-pub fn paired_ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
-    let block = |(over, under): &(f64, f64)| Block {
-        build: 0,
-        over: vec![*over],
-        under: vec![*under],
-    };
-    let blocks: Vec<Block> = pairs.iter().map(block).collect();
-    ratio_of_blocks(&blocks, Draws::default()).map(|tested| tested.estimate)
 }
 
 /// The middle value, or the mean of the two middle ones. None of nothing.

@@ -52,6 +52,9 @@ pub struct RepeatRow {
     pub block: u32,
     /// Place of the repeat within its block, from 1.
     pub position: u32,
+    /// Which build of its flavour it measured, from 1; 0 for a skipped cell, and in tables that do not
+    /// say it: see [`RepeatRow::build`].
+    pub build: u32,
     pub label: String,
     /// The cell that this row's is the A/A twin of; empty for all others.
     pub twin_of: String,
@@ -100,6 +103,7 @@ impl RepeatRow {
             },
             block: 0,
             position: 0,
+            build: 0,
             label: String::new(),
             twin_of: String::new(),
             started_at: String::new(),
@@ -114,6 +118,11 @@ impl RepeatRow {
             state: State::default(),
             provenance: Provenance::default(),
         }
+    }
+
+    /// Which build of its flavour it measured: the first where its table does not say it.
+    pub fn build(&self) -> u32 {
+        self.build.max(1)
     }
 
     /// True where its figures may be compared: it completed with the present program and plan.

@@ -4,6 +4,7 @@
 use crate::analysis::companions::Companions;
 use crate::analysis::estimate::Estimate;
 use crate::analysis::summary::{CellSummary, Figures, Repeat};
+use crate::stats::InBlock;
 use crate::table::Measured;
 
 /// Whether gradients or parameters of the cell cross between processes.
@@ -69,7 +70,7 @@ pub fn against_single<'a>(
     let (figures, alone) = (cell.figures.as_ref()?, single.figures.as_ref()?);
     let work = batch(cell) / batch(single);
     let below = alone.by_block(|m| steps_per_second(single, m));
-    let ratio = |above: Vec<(u32, f64)>| Some(Estimate::ratio(&above, &below)?.times(work));
+    let ratio = |above: Vec<InBlock>| Some(Estimate::ratio(&above, &below)?.times(work));
     Some(AgainstSingle {
         single,
         all: ratio(figures.by_block(|m| steps_per_second(cell, m)))?,

@@ -1,6 +1,6 @@
 //! A median with an interval where there are repeats enough for one.
 
-use crate::stats;
+use crate::stats::{self, Draws, InBlock};
 
 /// A middle value, and its 95 % interval where `n` supports one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,9 +24,10 @@ impl Estimate {
     }
 
     /// Of the ratio of two cells' figures, paired by block; none where they share no block.
-    pub fn ratio(numerators: &[(u32, f64)], denominators: &[(u32, f64)]) -> Option<Estimate> {
-        let pairs = stats::pair_by_block(numerators, denominators);
-        if let Some(paired) = stats::paired_ratio(&pairs) {
+    pub fn ratio(numerators: &[InBlock], denominators: &[InBlock]) -> Option<Estimate> {
+        let blocks = stats::blocks(numerators, denominators);
+        let tested = stats::ratio_of_blocks(&blocks, Draws::default());
+        if let Some(paired) = tested.map(|tested| tested.estimate) {
             return Some(Estimate {
                 median: paired.median,
                 low: Some(paired.low),
@@ -34,7 +35,8 @@ impl Estimate {
                 n: paired.n,
             });
         }
-        let ratios: Vec<f64> = pairs.iter().map(|(over, under)| over / under).collect();
+        let ratio = |block: &stats::Block| block.over[0] / block.under[0];
+        let ratios: Vec<f64> = blocks.iter().map(ratio).collect();
         Some(Estimate {
             median: stats::median(&ratios)?,
             low: None,
@@ -62,7 +64,11 @@ mod tests {
     fn an_interval_needs_six_pairs_a_median_one() {
         let side = |n: u32| {
             (1..=n)
-                .map(|block| (block, f64::from(block)))
+                .map(|block| InBlock {
+                    block,
+                    build: 1,
+                    value: f64::from(block),
+                })
                 .collect::<Vec<_>>()
         };
         let five = Estimate::ratio(&side(5), &side(9)).unwrap();

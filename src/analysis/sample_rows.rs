@@ -36,6 +36,7 @@ impl RowBuilder {
             },
             block: 0,
             position: 1,
+            build: 1,
             label: String::new(),
             twin_of: String::new(),
             started_at: "2030-01-01T00:00:00Z".into(),

@@ -1,6 +1,7 @@
 //! In: rows of all runs. Out: one [`CellSummary`] for each cell of the newest run.
 
 use crate::analysis::estimate::Estimate;
+use crate::stats::InBlock;
 use crate::table::retaken::Retaken;
 use crate::table::{Ceilings, Measured, RepeatRow};
 use crate::terms::{Mark, Outcome, Phase};
@@ -52,6 +53,8 @@ pub struct Figures {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repeat {
     pub block: u32,
+    /// Which build of its flavour it measured, from 1.
+    pub build: u32,
     pub measured: Measured,
     /// Of its block.
     pub ceilings: Ceilings,
@@ -213,6 +216,7 @@ impl Figures {
         let repeat = |row: &&RepeatRow| {
             Some(Repeat {
                 block: row.block,
+                build: row.build(),
                 measured: row.measured.clone()?,
                 ceilings: row.ceilings,
             })
@@ -231,21 +235,23 @@ impl Figures {
     }
 
     /// Throughput by block, for paired comparison.
-    pub fn throughput_by_block(&self) -> Vec<(u32, f64)> {
+    pub fn throughput_by_block(&self) -> Vec<InBlock> {
         self.by_block(|m| m.throughput_examples_per_second)
     }
 
     /// Seconds a step of some phases together, by block, for paired comparison.
-    pub fn seconds_by_block(&self, phases: &[Phase]) -> Vec<(u32, f64)> {
+    pub fn seconds_by_block(&self, phases: &[Phase]) -> Vec<InBlock> {
         self.by_block(|m| phases.iter().map(|p| m.phase_seconds[*p as usize]).sum())
     }
 
     /// Any figure by block, for paired comparison.
-    pub fn by_block(&self, figure: impl Fn(&Measured) -> f64) -> Vec<(u32, f64)> {
-        let repeats = self.repeats.iter();
-        repeats
-            .map(|repeat| (repeat.block, figure(&repeat.measured)))
-            .collect()
+    pub fn by_block(&self, figure: impl Fn(&Measured) -> f64) -> Vec<InBlock> {
+        let value = |repeat: &Repeat| InBlock {
+            block: repeat.block,
+            build: repeat.build,
+            value: figure(&repeat.measured),
+        };
+        self.repeats.iter().map(value).collect()
     }
 
     /// Median step of each repeat, in seconds.

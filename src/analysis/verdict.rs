@@ -4,7 +4,7 @@
 //! Comparisons that are read together are decided together: [`decide`] takes the whole family.
 
 use crate::analysis::estimate::Estimate;
-use crate::stats::{self, Block, Draws, Tested};
+use crate::stats::{self, Block, Draws, InBlock, Tested};
 use std::fmt;
 
 /// A ratio this near to 1 matters to nobody, even where it is certain.
@@ -65,15 +65,8 @@ pub enum Doubt {
 impl Comparison {
     /// Of two cells in the same session. A block counts where both have it.
     /// None where they share no block, or a rate is not positive.
-    pub fn by_block(over: &[(u32, f64)], under: &[(u32, f64)]) -> Option<Comparison> {
-        let pairs = stats::pair_by_block(over, under);
-        let block = |(over, under): &(f64, f64)| Block {
-            build: 0,
-            over: vec![*over],
-            under: vec![*under],
-        };
-        let blocks: Vec<Block> = pairs.iter().map(block).collect();
-        Comparison::of_blocks(&blocks, Draws::default())
+    pub fn by_block(over: &[InBlock], under: &[InBlock]) -> Option<Comparison> {
+        Comparison::of_blocks(&stats::blocks(over, under), Draws::default())
     }
 
     /// The same with the windows of each process, where they are known.

@@ -2,7 +2,7 @@
 //! `xrun build --clean` removes what was built.
 
 use super::Ending;
-use super::prepare::{Prepared, cache};
+use super::prepare::{Prepared, build_title, cache};
 use super::run::lock_machine;
 use crate::cli::BuildArgs;
 use crate::flavour::compile;
@@ -35,9 +35,16 @@ pub fn run(arguments: &BuildArgs) -> Result<Ending> {
     }
     let mut out = stdout().lock();
     for flavour in prepared.flavours() {
-        match prepared.program(&flavour) {
-            Ok(program) => writeln!(out, "{flavour}: {}", program.path.display())?,
-            Err(reason) => writeln!(out, "skipped: {reason}")?,
+        let programs = match prepared.programs(&flavour) {
+            Ok(programs) => programs,
+            Err(reason) => {
+                writeln!(out, "skipped: {reason}")?;
+                continue;
+            }
+        };
+        for (program, build) in programs.iter().zip(1..) {
+            let title = build_title(&flavour, build, programs.len() as u32);
+            writeln!(out, "{title}: {}", program.path.display())?;
         }
     }
     Ok(Ending::Done)

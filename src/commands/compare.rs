@@ -4,6 +4,7 @@
 //! In: result folders, tables or committed ones. Out: a table with a verdict for each pair of cells, and
 //! none for those that differ in what nobody named. Runs nothing and writes no file.
 
+mod builds;
 mod committed;
 mod facts;
 mod pairs;
@@ -46,6 +47,9 @@ pub fn run(arguments: &CompareArgs) -> Result<Ending> {
     let floor = arguments.noise_floor.or(measured.reduce(f64::max));
     judge(&mut lines, floor);
     show::print(&mut std::io::stdout(), &sides, &lines, arguments)?;
+    if sides.is_one_run() {
+        builds::print(&mut std::io::stdout(), &lines, floor)?;
+    }
     ending(&lines, &arguments.fail_if)
 }
 

@@ -13,6 +13,8 @@ use crate::spec::settings::{SettingId, Settings};
 use crate::table::{Build, Resolved};
 use anyhow::Result;
 use programs::{Builder, Programs};
+
+pub use programs::title as build_title;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -51,8 +53,21 @@ pub enum Fate<'a> {
 pub struct Runs<'a> {
     pub settings: Settings,
     pub slots: Slots,
-    pub program: &'a Program,
+    /// Builds of its flavour, at least one.
+    programs: &'a [Program],
     pub resolved: Resolved,
+}
+
+impl<'a> Runs<'a> {
+    /// Which build of its flavour a block uses, from 1.
+    pub fn build(&self, block: u32) -> u32 {
+        plan::build_of(block, self.programs.len() as u32)
+    }
+
+    /// The program of a block.
+    pub fn program(&self, block: u32) -> &'a Program {
+        &self.programs[self.build(block) as usize - 1]
+    }
 }
 
 impl Prepared {
@@ -84,7 +99,7 @@ impl Prepared {
         })
     }
 
-    /// Provides the program of every flavour that a chosen cell has, and says what came of each: opens
+    /// Provides the programs of every flavour that a chosen cell has, and says what came of each: opens
     /// those that were given, and builds the others unless they are there.
     ///
     /// # Errors
@@ -94,6 +109,7 @@ impl Prepared {
         let builder = Builder {
             source: self.source.as_deref(),
             cache: cache(),
+            builds: self.plan.builds,
             stopped,
         };
         self.programs
@@ -160,12 +176,12 @@ impl Prepared {
 
     fn runs(&self, cell: &Cell) -> Result<Runs<'_>, String> {
         let (settings, slots) = self.place(cell)?;
-        let program = self.program(&flavour(cell))?;
+        let programs = self.programs(&flavour(cell))?;
         let resolved = resolve(&settings, &slots);
         Ok(Runs {
             settings,
             slots,
-            program,
+            programs,
             resolved,
         })
     }
@@ -180,19 +196,15 @@ impl Prepared {
         Ok((settings, slots))
     }
 
-    /// The program of a flavour that a chosen cell has, or why there is none.
-    pub fn program(&self, flavour: &str) -> Result<&Program, String> {
-        let program = self.programs.get(flavour);
-        let program = program.ok_or_else(|| NOT_BUILT.to_owned())?;
-        program.as_ref().map_err(Clone::clone)
+    /// All builds of a flavour that a chosen cell has, at least one, or why there are none.
+    pub fn programs(&self, flavour: &str) -> Result<&[Program], String> {
+        let programs = self.programs.get(flavour);
+        let programs = programs.ok_or_else(|| NOT_BUILT.to_owned())?;
+        programs.as_deref().map_err(Clone::clone)
     }
 
-    /// How the program of a cell was built, for the record.
-    pub fn build_of(&self, cell: &Cell) -> Build {
-        let name = flavour(cell);
-        let Ok(program) = self.program(&name) else {
-            return Build::default();
-        };
+    /// How a program of a cell was built, for the record.
+    pub fn build_of(&self, cell: &Cell, program: &Program) -> Build {
         let told = program.told.clone().unwrap_or_default();
         let assertions = if told.debug_assertions {
             " debug-assertions"
@@ -208,7 +220,7 @@ impl Prepared {
             target_features: told.target_features.join(" "),
             rustflags: told.rustflags.join(" "),
             vector_extensions: told.vector_extensions,
-            wide_instructions: self.programs.wide(&name).to_owned(),
+            wide_instructions: self.programs.wide(&flavour(cell)).to_owned(),
             compiler: told.compiler,
             libraries: told.libraries.join(" "),
             contents: program.contents.clone(),
@@ -218,8 +230,9 @@ impl Prepared {
     /// The program that is running, which trains the flavour `default` and guards all workers.
     pub fn own_program(&self) -> Result<&Program> {
         let own = self.programs.get("default");
-        let own = own.expect("the running program is always there");
-        own.as_ref().map_err(|reason| anyhow::anyhow!("{reason}"))
+        let own = own.expect("the running program is looked for first");
+        let own = own.as_ref().map_err(|reason| anyhow::anyhow!("{reason}"))?;
+        Ok(own.first().expect("it is one program"))
     }
 }
 

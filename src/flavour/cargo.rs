@@ -95,16 +95,17 @@ impl Call<'_> {
         let mut command = Command::new("cargo");
         command
             .current_dir(self.source)
-            .args([
-                "build",
-                "--locked",
-                "--message-format=json-render-diagnostics",
-            ])
+            // Both build the program; `rustc` has arguments for it that its dependencies do not have.
+            .arg(recipe.layout().map_or("build", |_| "rustc"))
+            .args(["--locked", "--message-format=json-render-diagnostics"])
             .args(["--bin", PROGRAM, "--profile", &recipe.profile])
             .arg("--target-dir")
             .arg(self.target);
         if !recipe.features.is_empty() {
             command.args(["--features", &recipe.features.join(",")]);
+        }
+        if let Some(layout) = recipe.layout() {
+            command.args(["--", &layout]);
         }
         let names = std::env::vars_os().map(|(name, _)| name);
         let dropped = names.filter(|name| name.to_str().is_some_and(is_dropped));

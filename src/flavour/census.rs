@@ -2,6 +2,10 @@
 //! code and how many instructions use wide vector registers, and what two programs have in common.
 //! Reads ELF files for x86-64; says of others that they were not compared.
 
+mod order;
+
+pub use order::Order;
+
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::collections::BTreeMap;

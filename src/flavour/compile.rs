@@ -10,9 +10,11 @@
 //!   <key>/build.log    what cargo said
 //! ```
 //!
-//! The key is a hash of sources, lock file, recipe, toolchain, target and the environment that builds
-//! read. Folders of keys appear by renaming, so none is half written; cargo itself lets one build at a
-//! time into a target folder.
+//! The key is a hash of sources, lock file, recipe, toolchain, target, the environment that builds
+//! read, and the layout of a further build. Folders of keys appear by renaming, so none is half
+//! written; cargo itself lets one build at a time into a target folder.
+
+mod shelf;
 
 use super::agreement::Asked;
 use super::ask::ask;
@@ -22,14 +24,11 @@ use super::toolchain::{Cuda, Toolchain, environment, target};
 use super::{Program, given_binary, identity, sources};
 use crate::machine::git_revision;
 use crate::spec::Flavour;
-use serde::{Deserialize, Serialize};
+use shelf::{LAYOUT, Record, changes, key, prune, record};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
-
-/// So many programs of one recipe are kept; older ones make room.
-const KEPT: usize = 3;
+use std::time::Instant;
 
 /// Why there is no program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +58,6 @@ pub struct Workshop<'a> {
     environment: String,
     cache: PathBuf,
     stopped: &'a dyn Fn() -> bool,
-}
-
-/// What is kept beside a program.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    /// What the key is made of, by name.
-    parts: Vec<(String, String)>,
-    /// Identity of the program's contents.
-    contents: String,
 }
 
 /// The folder below a cache in which programs are kept.
@@ -111,12 +101,19 @@ impl<'a> Workshop<'a> {
         &self.sources
     }
 
-    /// The program of a flavour, built now unless it is there. `show` hears what cargo says.
+    /// The program of a flavour's build, made now unless it is there. `show` hears what cargo says.
+    /// Builds of a flavour share what its dependencies were compiled to, so that a further one is
+    /// little more than one call of the linker.
     ///
     /// # Errors
     /// Where it cannot be built here, or is not what the flavour asked for.
-    pub fn build(&self, flavour: &Flavour, show: &mut dyn FnMut(&str)) -> Result<Built, Unbuilt> {
-        let recipe = Recipe::of(flavour);
+    pub fn build(
+        &self,
+        flavour: &Flavour,
+        build: u32,
+        show: &mut dyn FnMut(&str),
+    ) -> Result<Built, Unbuilt> {
+        let recipe = Recipe::of(flavour).of_build(build);
         let cuda = recipe.cuda.as_deref().map(Cuda::find).transpose();
         let cuda = cuda.map_err(Unbuilt::Failed)?;
         let parts = self
@@ -162,6 +159,7 @@ impl<'a> Workshop<'a> {
             ("the CUDA toolkit", cuda),
         ];
         parts.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        parts.extend(recipe.layout().map(|layout| (LAYOUT.to_owned(), layout)));
         Ok(parts)
     }
 
@@ -273,52 +271,5 @@ impl Making<'_> {
         let record = record.expect("a record is plain values");
         fs::write(folder.join("build.json"), record).map_err(failed)?;
         fs::rename(call.log, folder.join("build.log")).map_err(failed)
-    }
-}
-
-fn key(parts: &[(String, String)]) -> String {
-    let text = format!("{parts:?}");
-    let hash = identity::of_contents(text.as_bytes());
-    let hash = hash.expect("bytes in memory can be read");
-    hash.trim_start_matches("sha256:").to_owned()
-}
-
-fn record(kept: &Path) -> Option<Record> {
-    let text = fs::read_to_string(kept.join("build.json")).ok()?;
-    serde_json::from_str(&text).ok()
-}
-
-/// Folders of programs on a shelf, the newest first.
-fn programs(shelf: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(shelf).into_iter().flatten().flatten();
-    let records = entries.filter_map(|entry| {
-        let modified = fs::metadata(entry.path().join("build.json"))
-            .ok()?
-            .modified()
-            .ok()?;
-        Some((modified, entry.path()))
-    });
-    let mut records: Vec<(SystemTime, PathBuf)> = records.collect();
-    records.sort();
-    records.into_iter().rev().map(|(_, path)| path).collect()
-}
-
-/// What differs from the newest program of the same recipe.
-fn changes(shelf: &Path, parts: &[(String, String)]) -> String {
-    let newest = programs(shelf).iter().find_map(|kept| record(kept));
-    let Some(newest) = newest else {
-        return "not built before".to_owned();
-    };
-    let changed = parts.iter().filter(|part| !newest.parts.contains(part));
-    let names: Vec<_> = changed.map(|(name, _)| name.as_str()).collect();
-    format!("changed: {}", names.join(", "))
-}
-
-/// Removes the oldest programs of a shelf. A program that runs is held open, and stays until it ends.
-fn prune(shelf: &Path, kept: &Path) {
-    let old = programs(shelf).into_iter().skip(KEPT);
-    for folder in old.filter(|folder| folder != kept) {
-        // What cannot be removed now is old next time, too.
-        let _ = fs::remove_dir_all(folder);
     }
 }

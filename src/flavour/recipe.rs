@@ -18,6 +18,8 @@ pub struct Recipe {
     pub environment: Vec<(String, String)>,
     /// Version or folder of the CUDA toolkit; `built-in` for whichever is there.
     pub cuda: Option<String>,
+    /// Which build of the flavour it is, from 1: the same instructions in another place each.
+    pub build: u32,
     opt_level: Option<String>,
     debug_assertions: Option<bool>,
     panic: Option<String>,
@@ -57,7 +59,22 @@ impl Recipe {
             profile,
             target_features,
             cuda,
+            build: 1,
         }
+    }
+
+    /// The same for another build of the flavour.
+    pub fn of_build(self, build: u32) -> Self {
+        Self { build, ..self }
+    }
+
+    /// What lays out this build, for the compiler of the program itself; none for the first build, in
+    /// which the linker keeps the order that it finds. lld puts sections into an order that depends on
+    /// the seed alone, and rustc gives each function a section of its own. Only code moves: constructors
+    /// and tables keep their order.
+    pub fn layout(&self) -> Option<String> {
+        let seed = self.build;
+        (seed > 1).then(|| format!("-Clink-arg=-Wl,--shuffle-sections=.text*={seed}"))
     }
 
     /// Whether this is to be a build without optimisation.
@@ -215,6 +232,17 @@ pub(super) mod tests {
         );
         assert_eq!(wants(&[("opt-level", "0")]), (true, false));
         assert_eq!(wants(&[("debug-assertions", "true")]), (false, true));
+    }
+
+    #[test]
+    fn builds_of_a_flavour_differ_in_their_layout_alone() {
+        let recipe = Recipe::of(&flavour(&[("lto", "fat")]));
+        assert_eq!(recipe.layout(), None);
+        let second = recipe.clone().of_build(2);
+        let flag = "-Clink-arg=-Wl,--shuffle-sections=.text*=2";
+        assert_eq!(second.layout().unwrap(), flag);
+        assert_eq!(second.parts(), recipe.parts());
+        assert_eq!(second.rustflags, recipe.rustflags);
     }
 
     #[test]

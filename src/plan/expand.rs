@@ -39,7 +39,14 @@ pub fn expand(experiment: &Experiment) -> Result<Plan, SpecErrors> {
         merged: expansion.merged,
         excluded: expansion.excluded,
         seed: experiment.seed(),
+        builds: builds(experiment),
     })
+}
+
+fn builds(experiment: &Experiment) -> u32 {
+    let builds = experiment.value(SettingId::BUILDS);
+    let builds = builds.and_then(|value| value.integer());
+    builds.map_or(1, |builds| builds as u32)
 }
 
 /// An expansion under way.
@@ -205,6 +212,7 @@ impl<'a> Expansion<'a> {
         let facts = Facts {
             choice: &choice,
             values: &values,
+            flavours: &self.experiment.flavours,
         };
         if let Some(contradiction) = facts.contradiction() {
             self.contradict(contradiction, combination);

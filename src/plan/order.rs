@@ -1,5 +1,11 @@
 //! Randomised complete blocks: every cell once a block, in random order, so that slow drift of a
-//! machine hits all cells alike. The order is the same on every machine and must stay so.
+//! machine hits all cells alike. The order is the same on every machine and must stay so. Blocks take
+//! turns with the builds of flavours.
+
+/// The build that all cells of a block use, of `builds` for each flavour; both are counted from 1.
+pub fn build_of(block: u32, builds: u32) -> u32 {
+    block.saturating_sub(1) % builds.max(1) + 1
+}
 
 /// The cells `0..cells` in the order of one block.
 ///
@@ -53,6 +59,18 @@ mod tests {
         insta::assert_compact_debug_snapshot!(order(8, 1, 1), @"[2, 0, 4, 3, 1, 6, 5, 7]");
         insta::assert_compact_debug_snapshot!(order(8, 2, 1), @"[2, 7, 0, 4, 3, 1, 6, 5]");
         insta::assert_compact_debug_snapshot!(order(8, 1, 2), @"[2, 4, 3, 1, 6, 0, 5, 7]");
+    }
+
+    #[test]
+    fn blocks_take_turns_with_builds() {
+        let turns = |builds| {
+            (1..=5)
+                .map(|block| build_of(block, builds))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(turns(1), [1, 1, 1, 1, 1]);
+        assert_eq!(turns(2), [1, 2, 1, 2, 1]);
+        assert_eq!(turns(3), [1, 2, 3, 1, 2]);
     }
 
     #[test]

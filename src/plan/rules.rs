@@ -2,8 +2,10 @@
 //! why it contradicts itself, or why it is skipped. Knows no machine.
 
 use super::cell::replicas;
+use crate::spec::Flavour;
 use crate::spec::settings::{Choice, SettingId, Value, one_of, tensors};
 use crate::terms::{DevicePipeline, ModelName, Shards, Topology};
+use crate::units::counted;
 
 /// Why a cell contradicts itself.
 #[derive(Debug, PartialEq)]
@@ -15,11 +17,14 @@ pub(super) struct Contradiction {
     pub help: String,
 }
 
-/// The values of a cell, one entry per setting.
+/// What a file says of a cell.
 #[derive(Clone, Copy)]
 pub(super) struct Facts<'a> {
     pub choice: &'a Choice,
+    /// One entry per setting.
     pub values: &'a [Option<Value>],
+    /// Those that the file declares.
+    pub flavours: &'a [Flavour],
 }
 
 impl Facts<'_> {
@@ -54,6 +59,7 @@ impl Facts<'_> {
             .or_else(|| self.stop())
             .or_else(|| self.batch())
             .or_else(|| self.image())
+            .or_else(|| self.builds())
     }
 
     fn source(&self) -> Option<Contradiction> {
@@ -165,6 +171,44 @@ impl Facts<'_> {
         })
     }
 
+    /// Several builds need as many blocks, and a flavour that is built here.
+    fn builds(&self) -> Option<Contradiction> {
+        let (builds, repeats) = (
+            self.number(SettingId::BUILDS),
+            self.number(SettingId::REPEATS),
+        );
+        let built = counted(builds, "build");
+        if builds > repeats {
+            let repeats = counted(repeats, "repeat");
+            return Some(Contradiction {
+                id: SettingId::BUILDS,
+                title: format!("{repeats} of a cell cannot measure {built}: each measures one"),
+                help: format!("write: measure.repeats = {builds}, or a multiple of it"),
+            });
+        }
+        let (name, is) = self.given().filter(|_| builds > 1)?;
+        Some(Contradiction {
+            id: SettingId::BUILDS,
+            title: format!("the flavour `{name}` is {is}: there cannot be {built} of it"),
+            help: "name one that is built: [flavours.NAME] without a `binary`, and \
+                   build.flavour = \"NAME\""
+                .into(),
+        })
+    }
+
+    /// The cell's flavour and what it is, where it is not built.
+    fn given(&self) -> Option<(&str, &'static str)> {
+        let Some(Value::Text(name)) = &self.values[SettingId::FLAVOUR.index()] else {
+            return None;
+        };
+        let declared = self.flavours.iter().find(|flavour| *flavour.name == **name);
+        match declared {
+            Some(flavour) if flavour.binary.is_some() => Some((name, "a given `binary`")),
+            None if **name == *"default" => Some((name, "the running program")),
+            _ => None,
+        }
+    }
+
     /// Why this version cannot run the cell on any machine.
     pub(super) fn unbuilt(&self) -> Option<String> {
         let missing = self.missing()?;
@@ -172,14 +216,7 @@ impl Facts<'_> {
     }
 
     fn missing(&self) -> Option<String> {
-        if self.word(SettingId::DEVICE_PIPELINE) == Some(DevicePipeline::Fused) {
-            return Some("the device pipeline fused".into());
-        }
-        self.missing_measure()
-    }
-
-    fn missing_measure(&self) -> Option<String> {
-        let builds = SettingId::BUILDS;
-        (self.number(builds) > 1).then(|| builds.key().into())
+        let fused = self.word(SettingId::DEVICE_PIPELINE) == Some(DevicePipeline::Fused);
+        fused.then(|| "the device pipeline fused".to_owned())
     }
 }

@@ -1,23 +1,40 @@
 //! In: two cells' values of the same blocks. Out: the ratio of the cells with an exact interval.
 //! Knows only ratios: what drifts with a block falls out of each pair.
 
-use super::{CONFIDENCE, Tested, exact, sorted};
+use super::{Block, CONFIDENCE, Tested, exact, sorted};
 
-/// The pairs of values that share a block, in the order of `numerators`. A block that only one side
-/// has is left out; where a side has several values of a block the last one counts.
-pub fn pair_by_block(numerators: &[(u32, f64)], denominators: &[(u32, f64)]) -> Vec<(f64, f64)> {
-    let last = |side: &[(u32, f64)], block| {
-        side.iter()
-            .rev()
-            .find(|(other, _)| *other == block)
-            .map(|(_, value)| *value)
+/// What one process measured, and where.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InBlock {
+    pub block: u32,
+    /// Which build of its program.
+    pub build: u32,
+    pub value: f64,
+}
+
+/// The blocks that both sides have, in the order of `over`. Where a side has several values of a block
+/// the last one counts; where those are of different builds the block says nothing and is left out.
+pub fn blocks(over: &[InBlock], under: &[InBlock]) -> Vec<Block> {
+    let last = |side: &[InBlock], block| side.iter().rev().find(|one| one.block == block).copied();
+    let is_last = |i: usize, block| over[i + 1..].iter().all(|other| other.block != block);
+    let pair = |over: &InBlock| {
+        let under = last(under, over.block)?;
+        (over.build == under.build).then(|| Block {
+            build: over.build,
+            over: vec![over.value],
+            under: vec![under.value],
+        })
     };
-    let is_last = |i: usize, block| numerators[i + 1..].iter().all(|(other, _)| *other != block);
-    numerators
-        .iter()
-        .enumerate()
-        .filter(|(i, (block, _))| is_last(*i, *block))
-        .filter_map(|(_, (block, value))| Some((*value, last(denominators, *block)?)))
+    let counted = over.iter().enumerate();
+    let counted = counted.filter(|(i, one)| is_last(*i, one.block));
+    counted.filter_map(|(_, one)| pair(one)).collect()
+}
+
+/// The two values of each of the [`blocks`].
+pub fn pair_by_block(over: &[InBlock], under: &[InBlock]) -> Vec<(f64, f64)> {
+    let blocks = blocks(over, under).into_iter();
+    blocks
+        .map(|block| (block.over[0], block.under[0]))
         .collect()
 }
 
@@ -130,10 +147,31 @@ mod tests {
         assert_eq!(needed, [6, 6, 7, 7, 8, 9, 9, 10]);
     }
 
+    /// Values by block, all of one build.
+    fn side(values: &[(u32, f64)]) -> Vec<InBlock> {
+        let of = |(block, value): &(u32, f64)| InBlock {
+            block: *block,
+            build: 1,
+            value: *value,
+        };
+        values.iter().map(of).collect()
+    }
+
     #[test]
     fn blocks_pair_up_and_the_later_value_of_a_block_counts() {
-        let over = [(1, 10.0), (2, 20.0), (2, 22.0), (4, 40.0)];
-        let under = [(2, 2.0), (1, 1.0), (3, 3.0), (1, 5.0)];
+        let over = side(&[(1, 10.0), (2, 20.0), (2, 22.0), (4, 40.0)]);
+        let under = side(&[(2, 2.0), (1, 1.0), (3, 3.0), (1, 5.0)]);
         assert_eq!(pair_by_block(&over, &under), [(10.0, 5.0), (22.0, 2.0)]);
+    }
+
+    #[test]
+    fn a_block_is_of_one_build() {
+        let mut over = side(&[(1, 10.0), (2, 20.0)]);
+        let mut under = side(&[(1, 1.0), (2, 2.0)]);
+        (over[1].build, under[1].build) = (2, 2);
+        let builds: Vec<u32> = blocks(&over, &under).iter().map(|b| b.build).collect();
+        assert_eq!(builds, [1, 2]);
+        under[1].build = 1;
+        assert_eq!(pair_by_block(&over, &under), [(10.0, 1.0)]);
     }
 }

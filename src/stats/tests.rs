@@ -2,6 +2,17 @@ use super::random::Random;
 use super::*;
 use proptest::prelude::*;
 
+/// The ratio of pairs of one value for each process.
+fn paired_ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
+    let block = |(over, under): &(f64, f64)| Block {
+        build: 0,
+        over: vec![*over],
+        under: vec![*under],
+    };
+    let blocks: Vec<Block> = pairs.iter().map(block).collect();
+    ratio_of_blocks(&blocks, Draws::default()).map(|tested| tested.estimate)
+}
+
 #[test]
 fn figures_of_a_known_sample() {
     let values = [4.0, 1.0, 3.0, 2.0, 10.0];

@@ -54,6 +54,7 @@ pub(super) const LEADING: &[Column] = &[
     of_row!("repeat", true, key.repeat),
     of_row!("block", false, block),
     of_row!("position", false, position),
+    of_row!("build", false, build),
     of_row!("label", false, label),
     of_row!("twin_of", false, twin_of),
     of_row!("outcome", true, outcome),

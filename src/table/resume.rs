@@ -1,7 +1,9 @@
 //! In: rows of a folder, and the cells that a plan wants measured. Out: for each repeat of each cell
 //! whether it is measured, under which number, and why. Pure: knows no files and no clock.
 
-use super::{RepeatRow, Resolved, stale};
+use super::stale::{self, Now};
+use super::{RepeatRow, Resolved};
+use crate::plan::build_of;
 use crate::terms::Outcome;
 use std::collections::HashMap;
 
@@ -10,8 +12,10 @@ use std::collections::HashMap;
 pub struct Wanted<'a> {
     pub cell: &'a str,
     pub repeats: u32,
-    /// Identity of the program that would train.
+    /// Identity of the program that would train, whichever build of it.
     pub program: &'a str,
+    /// How many builds of that program blocks take turns with.
+    pub builds: u32,
     /// What this machine makes of the cell.
     pub resolved: &'a Resolved,
     /// Why the cell cannot be measured here; none where it can.
@@ -231,9 +235,12 @@ fn standing<'a>(rows: impl Iterator<Item = &'a &'a RepeatRow> + Clone, cell: &Wa
 /// machine would make of a cell that it cannot measure is not known, and no difference.
 fn change_since(row: &RepeatRow, cell: &Wanted) -> Option<String> {
     let known = row.outcome == Outcome::Completed && cell.skip.is_none();
-    known
-        .then(|| stale::change(row, cell.program, cell.resolved))
-        .flatten()
+    let now = Now {
+        program: cell.program,
+        build: build_of(row.block, cell.builds),
+        resolved: cell.resolved,
+    };
+    known.then(|| stale::change(row, &now)).flatten()
 }
 
 /// What a row says went wrong, on one line.

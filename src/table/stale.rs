@@ -8,16 +8,22 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 /// Marks completed rows that must not be compared with the rest of their run: those of another
-/// program than the newest completed row of the run and flavour, and those that were resolved
-/// otherwise than the newest completed row of their cell. For a reader of one folder who plans
+/// program than the newest completed row of the run and flavour, those of another build than the newest
+/// completed row of their block, and those that were resolved otherwise than the newest completed row
+/// of their cell. For a reader of one folder who plans
 /// nothing himself; rows of several folders are marked folder by folder.
 pub fn mark_superseded(rows: &mut [RepeatRow]) {
     let of_program = newest(rows, |row| (run(row), row.settings.get("build.flavour")));
+    let of_block = newest(rows, |row| (run(row), row.block));
     let of_cell = newest(rows, |row| (run(row), &row.key.cell));
     let superseded = |row: &RepeatRow| {
         let program = of_program.get(&(run(row), row.settings.get("build.flavour")))?;
-        let cell = of_cell.get(&(run(row), &row.key.cell))?;
-        change(row, &program.provenance.program, &cell.resolved)
+        let now = Now {
+            program: &program.provenance.program,
+            build: of_block.get(&(run(row), row.block))?.build(),
+            resolved: &of_cell.get(&(run(row), &row.key.cell))?.resolved,
+        };
+        change(row, &now)
     };
     let stale: Vec<bool> = rows
         .iter()
@@ -50,13 +56,24 @@ fn newest<'a, K: Eq + Hash>(
     newest
 }
 
-/// What differs between how a row was measured and this program on this machine; none where nothing does.
-pub(super) fn change(row: &RepeatRow, program: &str, now: &Resolved) -> Option<String> {
-    if row.provenance.program != program {
+/// How a repeat would be measured now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now<'a> {
+    pub program: &'a str,
+    /// Of that program, in the repeat's block.
+    pub build: u32,
+    pub resolved: &'a Resolved,
+}
+
+/// What differs between how a row was measured and how it would be now; none where nothing does.
+pub(super) fn change(row: &RepeatRow, now: &Now) -> Option<String> {
+    if row.provenance.program != now.program {
         return Some("the program changed".to_owned());
     }
-    let was = &row.resolved;
+    let (was, build) = (&row.resolved, now.build);
+    let now = now.resolved;
     let columns = [
+        ("build", row.build().to_string(), build.to_string()),
         (
             "device_kind",
             was.device_kind.clone(),
@@ -166,6 +183,22 @@ mod tests {
             flavour(row("z", 1, "B", 3), "default"),
         ];
         assert_eq!(marked(rows), [true, false, false]);
+    }
+
+    #[test]
+    fn a_block_has_the_build_of_its_newest_row() {
+        let of = |mut row: RepeatRow, block: u32, build: u32| {
+            (row.block, row.build) = (block, build);
+            row
+        };
+        let rows = vec![
+            of(row("x", 1, "A", 1), 1, 0),
+            of(row("y", 1, "A", 2), 1, 1),
+            of(row("x", 2, "A", 3), 2, 0),
+            of(row("y", 2, "A", 4), 2, 1),
+            of(row("y", 3, "A", 5), 2, 2),
+        ];
+        assert_eq!(marked(rows), [false, false, true, true, false]);
     }
 
     #[test]

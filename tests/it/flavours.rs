@@ -1,6 +1,7 @@
 //! Flavours are built, kept, proved and refused: on a small crate that stands in for the program's own
 //! sources, since five builds of those would take ten minutes.
 
+mod several_builds;
 mod workshop;
 
 use crate::program::{Project, count, processes_with};

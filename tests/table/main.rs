@@ -54,6 +54,7 @@ fn row(run: u32, repeat: u32) -> RepeatRow {
         },
         block: repeat,
         position: 1,
+        build: 1,
         label: "2 devices, input on host".to_owned(),
         twin_of: String::new(),
         started_at: "2026-01-02T03:04:05Z".to_owned(),

@@ -1,5 +1,14 @@
 use super::*;
 
+fn at(block: u32, value: f64) -> InBlock {
+    let build = 1;
+    InBlock {
+        block,
+        build,
+        value,
+    }
+}
+
 /// `n` blocks of the given ratio, each off by at most `noise`, with a drift of their own.
 fn of(n: u32, ratio: f64, noise: f64) -> Comparison {
     let off = |block: u32| {
@@ -7,8 +16,8 @@ fn of(n: u32, ratio: f64, noise: f64) -> Comparison {
         (noise * (2.0 * f64::from((block * 7) % n) / places - 1.0)).exp()
     };
     let drift = |block: u32| 100.0 + 30.0 * f64::from(block);
-    let under: Vec<_> = (0..n).map(|b| (b, drift(b))).collect();
-    let over: Vec<_> = (0..n).map(|b| (b, ratio * off(b) * drift(b))).collect();
+    let under: Vec<_> = (0..n).map(|b| at(b, drift(b))).collect();
+    let over: Vec<_> = (0..n).map(|b| at(b, ratio * off(b) * drift(b))).collect();
     Comparison::by_block(&over, &under).unwrap()
 }
 
@@ -44,8 +53,8 @@ fn few_blocks_have_a_ratio_and_no_verdict() {
     assert!((three.ratio.median - 1.5).abs() < 1e-9);
     assert_eq!((three.ratio.low, three.ratio.n), (None, 3));
     assert_eq!(alone(three, None), "undecided: cannot decide with n = 3");
-    assert_eq!(Comparison::by_block(&[(1, 1.0)], &[(2, 1.0)]), None);
-    assert_eq!(Comparison::by_block(&[(1, 0.0)], &[(1, 1.0)]), None);
+    assert_eq!(Comparison::by_block(&[at(1, 1.0)], &[at(2, 1.0)]), None);
+    assert_eq!(Comparison::by_block(&[at(1, 0.0)], &[at(1, 1.0)]), None);
 }
 
 #[test]
@@ -76,17 +85,11 @@ fn a_family_is_decided_together() {
 #[test]
 fn chance_is_named_where_a_family_could_have_been_decided() {
     // Of ten blocks one disagrees: p = 0.020, which is not enough for one of five.
-    let under: Vec<_> = (0..10).map(|b| (b, 1.0)).collect();
+    let under: Vec<_> = (0..10).map(|b| at(b, 1.0)).collect();
     let over: Vec<_> = (0..10)
-        .map(|b| {
-            (
-                b,
-                if b == 0 {
-                    0.93
-                } else {
-                    1.03 + 0.01 * f64::from(b)
-                },
-            )
+        .map(|b| match b {
+            0 => at(b, 0.93),
+            _ => at(b, 1.03 + 0.01 * f64::from(b)),
         })
         .collect();
     let doubtful = Comparison::by_block(&over, &under).unwrap();

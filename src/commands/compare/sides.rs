@@ -209,7 +209,7 @@ impl<'a> Sides<'a> {
         let shared: Vec<(&Process, &Process)> = shared.collect();
         let with_windows = shared.len() >= stats::BOOTSTRAP_FROM;
         let block = |(over, under): &(&Process, &Process)| Block {
-            build: 0,
+            build: over.build,
             over: over.rates(with_windows),
             under: under.rates(with_windows),
         };
@@ -220,6 +220,8 @@ impl<'a> Sides<'a> {
 
 /// One repeat of a cell, as it is compared.
 struct Process {
+    /// Which build of its flavour it is.
+    build: u32,
     rate: f64,
     /// Seconds of a step in each window; empty where they are not known.
     windows: Vec<f64>,
@@ -245,6 +247,7 @@ fn processes(side: &Results, cell: &CellSummary) -> BTreeMap<u32, Process> {
     rows.sort_by_key(|row| row.key.repeat);
     let process = |row: &&RepeatRow| {
         let process = Process {
+            build: row.build(),
             rate: rate(row.measured.as_ref()?),
             windows: side.windows.of(&cell.cell, row.key.repeat),
         };

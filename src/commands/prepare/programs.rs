@@ -1,10 +1,10 @@
 //! The programs of an experiment's flavours. In: flavours that cells use, and where their source is.
-//! Out: a program for each or why there is none, said to the user, with what tells them apart.
+//! Out: the builds of each or why there are none, said to the user, with what tells them apart.
 
 use crate::flavour::census::{Census, Likeness};
 use crate::flavour::compile::{Unbuilt, Workshop};
 use crate::flavour::identity::{Identity, RUNNING_SOURCES};
-use crate::flavour::{self, Program};
+use crate::flavour::{self, Program, layout};
 use crate::launch::Interrupted;
 use crate::spec::{Experiment, Flavour};
 use crate::worker;
@@ -14,10 +14,11 @@ use std::fs;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
 
-/// Programs by the name of their flavour; the reason where there is none.
+/// Programs by the name of their flavour, in the order of their builds and at least one; the reason where
+/// there are none.
 #[derive(Default)]
 pub struct Programs {
-    by_name: BTreeMap<String, Result<Program, String>>,
+    by_name: BTreeMap<String, Result<Vec<Program>, String>>,
     /// Instructions with wide registers, where they were counted.
     wide: BTreeMap<String, String>,
 }
@@ -28,6 +29,8 @@ pub struct Builder<'a> {
     pub source: Option<&'a Path>,
     /// Where programs are kept.
     pub cache: PathBuf,
+    /// How often each flavour is built, from 1.
+    pub builds: u32,
     pub stopped: &'a dyn Fn() -> bool,
 }
 
@@ -41,11 +44,12 @@ impl Programs {
         let text = |error: anyhow::Error| format!("{error:#}");
         let given = experiment.flavours.iter().filter_map(|flavour| {
             let program = flavour::given_binary(flavour.binary.as_ref()?);
-            Some((flavour.name.clone(), program.map_err(text)))
+            let programs = program.map(|program| vec![program]);
+            Some((flavour.name.clone(), programs.map_err(text)))
         });
         let told = |mut program: Program| {
             program.told = Some(Identity::running(worker::vector_extensions()));
-            program
+            vec![program]
         };
         let running = flavour::running_program().map(told).map_err(text);
         Self {
@@ -54,12 +58,12 @@ impl Programs {
         }
     }
 
-    /// A flavour's program or why there is none; nothing where that was not looked at.
-    pub fn get(&self, flavour: &str) -> Option<&Result<Program, String>> {
+    /// A flavour's programs or why there are none; nothing where that was not looked at.
+    pub fn get(&self, flavour: &str) -> Option<&Result<Vec<Program>, String>> {
         self.by_name.get(flavour)
     }
 
-    /// How many instructions of a flavour's program use wide registers, for the record.
+    /// How many instructions of each of a flavour's programs use wide registers, for the record.
     pub fn wide(&self, flavour: &str) -> &str {
         self.wide.get(flavour).map_or("", String::as_str)
     }
@@ -86,7 +90,8 @@ impl Programs {
         for flavour in given {
             let opened = self.by_name.remove(&flavour.name);
             let opened = opened.expect("given binaries were opened");
-            let asked = opened.and_then(|program| flavour::ask_given(program, flavour));
+            let ask = |program| flavour::ask_given(program, flavour);
+            let asked = opened.and_then(|programs| programs.into_iter().map(ask).collect());
             self.by_name.insert(flavour.name.clone(), asked);
         }
         self.build(&built, builder, out)?;
@@ -113,32 +118,25 @@ impl Programs {
             writeln!(out, "flavours are built from {source}{other}")?;
         }
         for flavour in flavours {
-            let name = &flavour.name;
-            let mut progress = Progress::new(name);
-            let built = match &workshop {
-                Ok(workshop) => workshop.build(flavour, &mut |line| progress.show(line)),
-                Err(reason) => Err(Unbuilt::Failed(reason.clone())),
+            let programs = match &workshop {
+                Ok(workshop) => build_all(workshop, flavour, builder.builds, out)?,
+                Err(reason) => Err(format!("flavour {}: {reason}", flavour.name)),
             };
-            progress.clear();
-            let program = match built {
-                Ok(built) => {
-                    writeln!(out, "flavour {name}: {}", built.news)?;
-                    Ok(built.program)
-                }
-                Err(Unbuilt::Failed(reason)) => Err(format!("flavour {name}: {reason}")),
-                Err(Unbuilt::Stopped) => return Err(Interrupted.into()),
-            };
-            self.by_name.insert(name.clone(), program);
+            self.by_name.insert(flavour.name.clone(), programs);
         }
         Ok(())
     }
 
     /// Says which flavours of an experiment differ in nothing that runs. Only programs that have said
-    /// what they are are looked at: others may be anything.
+    /// what they are are looked at: others may be anything. Builds of a flavour have the same
+    /// instructions, so the first speaks for all.
     fn compare(&mut self, names: &[String], out: &mut dyn Write) -> Result<()> {
         let known: Vec<(&str, &Program)> = names
             .iter()
-            .filter_map(|name| Some((name.as_str(), self.by_name.get(name)?.as_ref().ok()?)))
+            .filter_map(|name| {
+                let programs = self.by_name.get(name)?.as_ref().ok()?;
+                Some((name.as_str(), programs.first()?))
+            })
             .filter(|(_, program)| program.told.is_some())
             .collect();
         if known.len() < 2 {
@@ -172,6 +170,50 @@ impl Programs {
             self.wide.insert(name.to_owned(), wide);
         }
         Ok(())
+    }
+}
+
+/// Makes every build of a flavour, one after the other. A flavour of which one is missing has none: what
+/// is measured of it would not be what was asked for.
+fn build_all(
+    workshop: &Workshop,
+    flavour: &Flavour,
+    builds: u32,
+    out: &mut dyn Write,
+) -> Result<Result<Vec<Program>, String>> {
+    let mut programs = Vec::new();
+    for build in 1..=builds {
+        let title = title(&flavour.name, build, builds);
+        let mut progress = Progress::new(&title);
+        let built = workshop.build(flavour, build, &mut |line| progress.show(line));
+        progress.clear();
+        let built = built.and_then(|built| {
+            let differs = layout::differs(&programs, &built.program);
+            differs.map(|()| built).map_err(Unbuilt::Failed)
+        });
+        match built {
+            Ok(built) => {
+                writeln!(out, "flavour {title}: {}", built.news)?;
+                programs.push(built.program);
+            }
+            Err(Unbuilt::Failed(reason)) => {
+                let advice = match build {
+                    1 => String::new(),
+                    _ => format!(": {}", layout::ADVICE),
+                };
+                return Ok(Err(format!("flavour {title}: {reason}{advice}")));
+            }
+            Err(Unbuilt::Stopped) => return Err(Interrupted.into()),
+        }
+    }
+    Ok(Ok(programs))
+}
+
+/// `plain`, or `plain, build 2 of 2` where there are several.
+pub fn title(flavour: &str, build: u32, builds: u32) -> String {
+    match builds {
+        1 => flavour.to_owned(),
+        _ => format!("{flavour}, build {build} of {builds}"),
     }
 }
 

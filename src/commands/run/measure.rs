@@ -81,7 +81,7 @@ impl Campaign<'_> {
         let request = |log| RepeatRequest {
             settings: &runs.settings,
             slots: &runs.slots,
-            program: runs.program,
+            program: runs.program(task.block),
             cache: &cache,
             log,
         };

@@ -51,6 +51,7 @@ pub fn tried(
         },
         block: task.block,
         position: task.position,
+        build: runs.build(task.block),
         started_at: around.started_at.clone(),
         outcome: result.outcome,
         reason: reason(result, &around),
@@ -60,9 +61,9 @@ pub fn tried(
         state: around.seen.state,
         ceilings: around.limits.of(&runs.settings, result.measured.as_ref()),
         provenance: Provenance {
-            program: runs.program.identity.clone(),
+            program: runs.program(task.block).identity.clone(),
             load_average: around.load_average,
-            build: prepared.build_of(cell),
+            build: prepared.build_of(cell, runs.program(task.block)),
             ..provenance(prepared)
         },
         ..declared(cell)
@@ -137,6 +138,7 @@ fn declared(cell: &Cell) -> RepeatRow {
         },
         block: 0,
         position: 0,
+        build: 0,
         label: cell.label.clone(),
         twin_of: cell
             .twin_of

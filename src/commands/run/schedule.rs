@@ -171,13 +171,14 @@ impl<'a> Schedule<'a> {
 fn wanted<'a>(prepared: &Prepared, cells: &'a [(&Cell, Fate)]) -> Vec<Wanted<'a>> {
     let of_cell = |(cell, fate): &'a (&Cell, Fate)| {
         let (program, resolved, skip) = match fate {
-            Fate::Runs(runs) => (runs.program.identity.as_str(), &runs.resolved, None),
+            Fate::Runs(runs) => (runs.program(1).identity.as_str(), &runs.resolved, None),
             Fate::Skipped(reason) => ("", &NOTHING, Some(reason.as_str())),
         };
         Wanted {
             cell: &cell.id.0,
             repeats: prepared.experiment.repeats(),
             program,
+            builds: prepared.plan.builds,
             resolved,
             skip,
         }

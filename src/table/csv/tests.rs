@@ -120,6 +120,7 @@ prop_compose! {
             key: Key { run: numbers[0], cell, repeat: numbers[1] },
             block: numbers[2],
             position: numbers[3],
+            build: numbers[4],
             label: next(),
             twin_of: next(),
             started_at: next(),

@@ -68,6 +68,7 @@ fn wanted<'a>(cell: &'a str, repeats: u32, resolved: &'a Resolved) -> Wanted<'a>
         cell,
         repeats,
         program: "p1",
+        builds: 1,
         resolved,
         skip: None,
     }
@@ -239,4 +240,31 @@ fn rows_of_another_program_are_marked_once_and_only_in_the_present_run() {
     let marks: Vec<usize> = rows.iter().map(|row| row.marks.len()).collect();
     assert_eq!(marks, [0, 1, 0, 0]);
     assert!(!rows[1].counts() && rows[2].counts());
+}
+
+#[test]
+fn a_repeat_counts_with_the_build_of_its_block_alone() {
+    let resolved = resolved();
+    let of_build = |repeat, build| RepeatRow {
+        build,
+        ..done("a", repeat, repeat)
+    };
+    let rows = [of_build(1, 0), of_build(2, 1), of_build(3, 1)];
+    let several = |builds| Wanted {
+        builds,
+        ..wanted("a", 4, &resolved)
+    };
+    let one = ["a 1: done", "a 2: done", "a 3: done", "a 4: missing -> 4"];
+    assert_eq!(lines(&rows, &[several(1)], Mode::Continue, 0), one);
+    let two = [
+        "a 1: done",
+        "a 2: stale: build was `1` and is `2` now -> 4",
+        "a 3: done",
+        "a 4: missing -> 5",
+    ];
+    assert_eq!(lines(&rows, &[several(2)], Mode::Continue, 0), two);
+    let mut marked = rows.to_vec();
+    mark_stale(&mut marked, 2, &[several(2)]);
+    let stale: Vec<bool> = marked.iter().map(|row| !row.counts()).collect();
+    assert_eq!(stale, [false, true, false]);
 }

@@ -1,27 +1,12 @@
 //! A small crate in place of the program's sources, a cache of its own, and an experiment over flavours.
 
-use crate::program::{Called, Project, Row};
+use crate::program::{Called, Project, Row, null_model};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-const HEAD: &str = r#"
-schema = 1
-name = "builds"
-question = "which build is faster?"
-
-[model]
-name = "none"
-local_batch = 8
-
-[input]
-source = "resident"
-
-[measure]
-warmup_steps = 0
-steps = 4
-repeats = 1
-"#;
+/// What is measured where a test does not say it.
+const ONE_REPEAT: &str = "warmup_steps = 0\nsteps = 4\nrepeats = 1";
 
 /// A project with the small crate in `source`, a cache of its own, and an experiment over flavours.
 pub struct Workshop {
@@ -33,6 +18,13 @@ pub struct Workshop {
 impl Workshop {
     /// Flavours by name, each with the lines of its definition.
     pub fn new(flavours: &[(&str, &str)]) -> Self {
+        let workshop = Self::empty();
+        workshop.declare(flavours);
+        workshop
+    }
+
+    /// Without an experiment.
+    pub fn empty() -> Self {
         let project = Project::new();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let fixture = root.join("tests/fixture-crate");
@@ -48,20 +40,24 @@ impl Workshop {
         }
         let shared = fs::read_to_string(root.join("src/flavour/sources.rs")).unwrap();
         project.file("source/sources.rs", &shared);
-        let workshop = Self {
+        Self {
             project,
             environment: Vec::new(),
-        };
-        workshop.declare(flavours);
-        workshop
+        }
     }
 
     pub fn declare(&self, flavours: &[(&str, &str)]) {
+        self.declare_measured(ONE_REPEAT, flavours);
+    }
+
+    /// With these lines under `[measure]`.
+    pub fn declare_measured(&self, measure: &str, flavours: &[(&str, &str)]) {
         let names: Vec<_> = flavours
             .iter()
             .map(|(name, _)| format!("{name:?}"))
             .collect();
-        let mut text = format!("{HEAD}[sweep]\nbuild.flavour = [{}]\n", names.join(", "));
+        let mut text = null_model("builds", measure);
+        text += &format!("[sweep]\nbuild.flavour = [{}]\n", names.join(", "));
         for (name, lines) in flavours {
             text += &format!("[flavours.{name}]\n{lines}\n");
         }
