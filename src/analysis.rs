@@ -25,6 +25,6 @@ pub use bottleneck::{Cause, Explanation, Part, Verdict, explain};
 pub use estimate::Estimate;
 pub use scaling::{Convention, MixedConventions, Series, View, arrange};
 pub use speedup::{Speedup, speedup};
-pub use story::{AxisStory, ChartStory, Story};
+pub use story::{AxisStory, ChartStory, ComparisonStory, Story};
 pub use summary::{CellSummary, Figures, Repeat, Summary};
 pub use summary_rows::{SummaryRow, summary_rows};

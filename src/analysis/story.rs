@@ -1,10 +1,11 @@
-//! What an experiment file says beside its rows: question, axes with their labels, charts.
+//! What an experiment file says beside its rows: question, axes with their labels, charts,
+//! comparisons.
 //! All names are text here, as they stand in the columns of the rows.
 
 use crate::analysis::cluster::is_cluster;
 use crate::analysis::summary::{CellSummary, Summary};
 use crate::spec::settings::{SettingId, Value};
-use crate::spec::{Axis, ChartSpec, Experiment, Selector};
+use crate::spec::{Axis, ChartSpec, CompareSpec, Experiment, Selector};
 use crate::terms::ChartKind;
 use strum::VariantArray;
 
@@ -20,6 +21,8 @@ pub struct Story {
     pub cases: Vec<String>,
     /// As the file names them; empty asks for the default charts.
     pub charts: Vec<ChartStory>,
+    /// As the file declares them, decided together.
+    pub comparisons: Vec<ComparisonStory>,
 }
 
 /// One axis of the sweep.
@@ -42,6 +45,17 @@ pub struct ChartStory {
     pub series: Option<String>,
     /// Setting keys or axis names with the value that picks the baseline.
     pub baseline: Vec<(String, String)>,
+}
+
+/// One comparison: the cells of one value with those of each other value, all else being equal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ComparisonStory {
+    /// An axis name or a setting's key.
+    pub over: String,
+    /// The value or label that all others are compared with.
+    pub base: String,
+    /// Setting keys or axis names with the value that both cells have.
+    pub only: Vec<(String, String)>,
 }
 
 /// Settings that make the number of replicas.
@@ -86,6 +100,11 @@ impl Story {
             series: chart.series.clone(),
             baseline: chart.baseline.iter().map(selected).collect(),
         };
+        let comparison = |compare: &CompareSpec| ComparisonStory {
+            over: compare.over.clone(),
+            base: compare.base.clone(),
+            only: compare.only.iter().map(selected).collect(),
+        };
         Story {
             name: experiment.name.clone(),
             question: experiment.question.clone(),
@@ -97,6 +116,7 @@ impl Story {
                 .map(|case| case.label.clone())
                 .collect(),
             charts: experiment.charts.iter().map(chart).collect(),
+            comparisons: experiment.comparisons.iter().map(comparison).collect(),
         }
     }
 
