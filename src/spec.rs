@@ -3,6 +3,7 @@
 
 mod chart;
 mod check;
+mod compare;
 mod document;
 mod error;
 mod file;
@@ -40,6 +41,7 @@ pub struct Experiment {
     pub cases: Vec<Case>,
     pub excludes: Vec<Vec<(Selector, Value)>>,
     pub charts: Vec<ChartSpec>,
+    pub comparisons: Vec<CompareSpec>,
     pub flavours: Vec<Flavour>,
     /// True where `-S` or the environment changed a setting: results then go to `variants/<hash>`.
     pub overridden: bool,
@@ -58,6 +60,8 @@ pub struct Origin {
     pub(crate) cases: Vec<Vec<Place>>,
     pub(crate) excludes: Vec<Place>,
     pub(crate) charts: Vec<Place>,
+    /// Comparisons that the files declare, and of which flags or the environment leave no cell.
+    pub(crate) moot: Vec<CompareSpec>,
     /// What flags and the environment change: `key=value` for each setting or axis.
     pub(crate) changes: Vec<String>,
 }
@@ -99,7 +103,7 @@ pub struct Case {
     pub source: Source,
 }
 
-/// What `[[exclude]]` and `baseline` match on.
+/// What `[[exclude]]`, `baseline` and `where` match on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
     Setting(SettingId),
@@ -117,6 +121,17 @@ pub struct ChartSpec {
     pub series: Option<String>,
     /// Pairs that pick the baseline cell of a series; empty means fewest replicas.
     pub baseline: Vec<(Selector, Value)>,
+}
+
+/// One `[[compare]]`: the cells of one value with those of each other value, all else being equal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompareSpec {
+    /// An axis name or a setting's key.
+    pub over: String,
+    /// One of its values or labels, as text: what all others are compared with.
+    pub base: String,
+    /// Pairs that hold for both cells of each comparison.
+    pub only: Vec<(Selector, Value)>,
 }
 
 /// One `[flavours.NAME]`.
@@ -156,6 +171,22 @@ pub fn load(
     Err(report
         .into_errors()
         .with_partial(sound.then_some(experiment)))
+}
+
+/// Reads the text of a resolved file, as [`Experiment::to_toml`] writes it: it has no layers.
+///
+/// # Errors
+///
+/// Every problem of it at once.
+pub fn resolved(path: &Path, text: &str) -> Result<Experiment, SpecErrors> {
+    let mut report = Report::default();
+    let file = document::parse(path, text, &mut report);
+    let layers = layers::Layers::new(vec![file], Default::default(), Default::default());
+    let experiment = check::experiment(path, &layers, &mut report);
+    match report.is_empty() {
+        true => Ok(experiment),
+        false => Err(report.into_errors()),
+    }
 }
 
 impl Experiment {

@@ -166,5 +166,6 @@ pub fn cluster_story() -> Story {
         ],
         cases: Vec::new(),
         charts: Vec::new(),
+        comparisons: Vec::new(),
     }
 }

@@ -205,6 +205,7 @@ pub fn cifar_story() -> Story {
         ],
         cases: vec!["pipeline only".into()],
         charts: Vec::new(),
+        comparisons: Vec::new(),
     }
 }
 

@@ -1,11 +1,15 @@
-//! What an experiment file says beside its rows: question, axes with their labels, charts.
+//! What an experiment file says beside its rows: question, axes with their labels, charts,
+//! comparisons.
 //! All names are text here, as they stand in the columns of the rows.
 
 use crate::analysis::cluster::is_cluster;
 use crate::analysis::summary::{CellSummary, Summary};
+use crate::plan::Cell;
 use crate::spec::settings::{SettingId, Value};
-use crate::spec::{Axis, ChartSpec, Experiment, Selector};
+use crate::spec::{Axis, ChartSpec, CompareSpec, Experiment, Selector};
+use crate::table::RepeatRow;
 use crate::terms::ChartKind;
+use std::collections::HashMap;
 use strum::VariantArray;
 
 /// The words of one experiment on one machine, as charts and sentences need them.
@@ -20,6 +24,8 @@ pub struct Story {
     pub cases: Vec<String>,
     /// As the file names them; empty asks for the default charts.
     pub charts: Vec<ChartStory>,
+    /// As the file declares them, decided together.
+    pub comparisons: Vec<ComparisonStory>,
 }
 
 /// One axis of the sweep.
@@ -42,6 +48,17 @@ pub struct ChartStory {
     pub series: Option<String>,
     /// Setting keys or axis names with the value that picks the baseline.
     pub baseline: Vec<(String, String)>,
+}
+
+/// One comparison: the cells of one value with those of each other value, all else being equal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ComparisonStory {
+    /// An axis name or a setting's key.
+    pub over: String,
+    /// The value or label that all others are compared with.
+    pub base: String,
+    /// Setting keys or axis names with the value that both cells have.
+    pub only: Vec<(String, String)>,
 }
 
 /// Settings that make the number of replicas.
@@ -68,6 +85,22 @@ impl AxisStory {
     }
 }
 
+/// Keeps the rows of cells that a file has, under the labels that it gives them now.
+pub fn name_as_planned(rows: &mut Vec<RepeatRow>, cells: &[Cell]) {
+    let cells: HashMap<&str, &Cell> = cells
+        .iter()
+        .map(|cell| (cell.id.0.as_str(), cell))
+        .collect();
+    rows.retain_mut(|row| match cells.get(row.key.cell.as_str()) {
+        Some(cell) => {
+            row.label.clone_from(&cell.label);
+            row.axis_labels = cell.axis_labels.iter().cloned().collect();
+            true
+        }
+        None => false,
+    });
+}
+
 impl Story {
     /// The words of an experiment that was measured on `machine`; `key` names a setting.
     pub fn of(experiment: &Experiment, machine: &str, key: impl Fn(SettingId) -> String) -> Story {
@@ -86,6 +119,11 @@ impl Story {
             series: chart.series.clone(),
             baseline: chart.baseline.iter().map(selected).collect(),
         };
+        let comparison = |compare: &CompareSpec| ComparisonStory {
+            over: compare.over.clone(),
+            base: compare.base.clone(),
+            only: compare.only.iter().map(selected).collect(),
+        };
         Story {
             name: experiment.name.clone(),
             question: experiment.question.clone(),
@@ -97,6 +135,7 @@ impl Story {
                 .map(|case| case.label.clone())
                 .collect(),
             charts: experiment.charts.iter().map(chart).collect(),
+            comparisons: experiment.comparisons.iter().map(comparison).collect(),
         }
     }
 

@@ -70,8 +70,13 @@ fn chart_kind(entry: &Entry, report: &mut Report) -> Option<ChartKind> {
         .ok()
 }
 
-/// What a chart has on its x axis or as its series.
-fn variable(entry: &Entry, axes: &[Varied], more: &[&str], report: &mut Report) -> Option<String> {
+/// What a chart has on its x axis or as its series, or what a comparison is over.
+pub(super) fn variable(
+    entry: &Entry,
+    axes: &[Varied],
+    more: &[&str],
+    report: &mut Report,
+) -> Option<String> {
     let name = text(entry, report)?;
     let axes: Vec<_> = axes
         .iter()

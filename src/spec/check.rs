@@ -1,6 +1,7 @@
 //! From layers to an [`Experiment`]. Reports every problem that can be seen without expanding the
 //! sweep, and returns what could be read in spite of them.
 
+use super::compare::{Sweep, comparisons};
 use super::document::Entry;
 use super::error::{Problem, Report, Texts};
 use super::layers::{Checked, Layers};
@@ -21,12 +22,26 @@ pub(super) fn experiment(path: &Path, layers: &Layers, report: &mut Report) -> E
     sweep::settle(&base, &mut axes, report);
     one_batch(&mut base, &mut axes, report);
     let cases = pick::cases(layers, report);
+    let sound = report.is_empty();
     let excludes = pick::excludes(layers, &axes, report);
     let charts = chart::charts(layers, &axes, report);
     let flavours = flavour::flavours(path, layers, report);
     flavour::references(&flavours, &base, &axes, &cases, report);
     let (name, question) = header(path, layers, report);
-    let changes = changes(layers, &base, &axes, &report.texts);
+    let before = Before::of(layers, &report.texts);
+    let sweep = Sweep {
+        base: &base,
+        axes: &axes,
+        cases: &cases,
+    };
+    let of_files = Sweep {
+        base: &before.base,
+        axes: &before.axes,
+        ..sweep
+    };
+    // What could not be read may be the very axis that is compared over.
+    let comparisons = comparisons(layers, sweep, sound.then_some(of_files), report);
+    let changes = changes(&before, &base, &axes);
     let overridden = !changes.is_empty();
     let origin = Origin {
         texts: report.texts.clone(),
@@ -35,6 +50,7 @@ pub(super) fn experiment(path: &Path, layers: &Layers, report: &mut Report) -> E
         cases: cases.iter().map(|(_, places)| places.clone()).collect(),
         excludes: excludes.iter().map(|(_, place)| *place).collect(),
         charts: charts.iter().map(|(_, place)| *place).collect(),
+        moot: comparisons.moot,
         changes,
     };
     Experiment {
@@ -46,6 +62,7 @@ pub(super) fn experiment(path: &Path, layers: &Layers, report: &mut Report) -> E
         cases: cases.into_iter().map(|(case, _)| case).collect(),
         excludes: excludes.into_iter().map(|(pairs, _)| pairs).collect(),
         charts: charts.into_iter().map(|(chart, _)| chart).collect(),
+        comparisons: comparisons.made,
         flavours,
         overridden,
         origin,
@@ -93,19 +110,26 @@ fn one_batch(base: &mut [Option<Checked>], axes: &mut Vec<Varied>, report: &mut 
     }
 }
 
+/// What the files alone give, without flags and the environment.
+struct Before {
+    base: Vec<Option<Checked>>,
+    axes: Vec<Varied>,
+}
+
+impl Before {
+    fn of(layers: &Layers, texts: &Texts) -> Before {
+        let files = layers.files();
+        // Their problems are reported already.
+        let mut unheard = Report::new(texts.clone());
+        let base = files.settings(&mut unheard);
+        let mut axes = sweep::axes(&files, &mut unheard);
+        sweep::settle(&base, &mut axes, &mut unheard);
+        Before { base, axes }
+    }
+}
+
 /// What flags and variables change of what the files alone would give: `key=value` for each.
-fn changes(
-    layers: &Layers,
-    base: &[Option<Checked>],
-    axes: &[Varied],
-    texts: &Texts,
-) -> Vec<String> {
-    let files = layers.files();
-    // Their problems are reported already.
-    let mut unheard = Report::new(texts.clone());
-    let before = files.settings(&mut unheard);
-    let mut axes_before = sweep::axes(&files, &mut unheard);
-    sweep::settle(&before, &mut axes_before, &mut unheard);
+fn changes(before: &Before, base: &[Option<Checked>], axes: &[Varied]) -> Vec<String> {
     let value = |checked: &Option<Checked>, id: SettingId| {
         let declared = checked.as_ref().map(|checked| checked.value.clone());
         declared.or_else(|| (id.setting().default)(model(base)))
@@ -113,8 +137,8 @@ fn changes(
     let swept = |axes: &[Varied], id| axes.iter().any(|varied| varied.of(id).is_some());
     let plain = SettingId::all().filter_map(|id| {
         let now = value(&base[id.index()], id);
-        let ended = swept(&axes_before, id) && !swept(axes, id);
-        let changed = ended || now != value(&before[id.index()], id);
+        let ended = swept(&before.axes, id) && !swept(axes, id);
+        let changed = ended || now != value(&before.base[id.index()], id);
         changed.then(|| {
             format!(
                 "{}={}",
@@ -124,7 +148,8 @@ fn changes(
         })
     });
     let rows = |varied: &&Varied| {
-        !axes_before
+        !before
+            .axes
             .iter()
             .any(|b| b.axis.rows == varied.axis.rows && b.axis.name == varied.axis.name)
     };

@@ -45,6 +45,7 @@ pub(super) struct Document {
     pub cases: Vec<Group>,
     pub excludes: Vec<Group>,
     pub charts: Vec<Group>,
+    pub comparisons: Vec<Group>,
     pub flavours: Vec<Group>,
     /// It is not TOML throughout, so that something may be missing here that the file has.
     pub broken: bool,
@@ -128,6 +129,7 @@ impl Cutter<'_> {
             ("sweep", DeValue::Table(_)) => self.sweep(value),
             ("exclude", _) => self.document.excludes = self.groups("exclude", &key, value),
             ("chart", _) => self.document.charts = self.groups("chart", &key, value),
+            ("compare", _) => self.document.comparisons = self.groups("compare", &key, value),
             ("flavours", DeValue::Table(_)) => self.flavours(value),
             (name, _) if HEADER.contains(&name) => {
                 let mut header = std::mem::take(&mut self.document.header);

@@ -138,7 +138,7 @@ pub(super) fn unknown_key(entry: &Entry) -> Problem {
     }
     let help = match siblings.is_empty() {
         true => "sections are model, input, devices, cluster, build, measure, sweep, exclude, \
-                 chart and flavours"
+                 chart, compare and flavours"
             .into(),
         false => format!("[{section}] has {}", siblings.join(", ")),
     };

@@ -3,11 +3,11 @@
 
 use super::check::SCHEMA;
 use super::settings::{SettingId, Value};
-use super::{Axis, Case, ChartSpec, Experiment, Flavour, Selector};
+use super::{Axis, Case, ChartSpec, CompareSpec, Experiment, Flavour, Selector};
 use toml::{Table, Value as Toml};
 
 impl Experiment {
-    /// The resolved file: question, every declared setting, sweep, charts and flavours.
+    /// The resolved file: question, every declared setting, sweep, charts, comparisons and flavours.
     pub fn to_toml(&self) -> String {
         let mut file = Table::new();
         file.insert("schema".into(), Toml::Integer(SCHEMA as i64));
@@ -18,6 +18,7 @@ impl Experiment {
         let excludes = self.excludes.iter().map(|pairs| pairs_table(pairs));
         list(&mut file, "exclude", excludes);
         list(&mut file, "chart", self.charts.iter().map(chart));
+        list(&mut file, "compare", self.comparisons.iter().map(compare));
         let flavours = self
             .flavours
             .iter()
@@ -106,13 +107,9 @@ fn case(case: &Case) -> Table {
 }
 
 fn pairs_table(pairs: &[(Selector, Value)]) -> Table {
-    let key = |selector: &Selector| match selector {
-        Selector::Setting(id) => id.key().to_owned(),
-        Selector::Label(zip) => zip.clone(),
-    };
     pairs
         .iter()
-        .map(|(selector, value)| (key(selector), to_toml(value)))
+        .map(|(selector, value)| (selector.key().to_owned(), to_toml(value)))
         .collect()
 }
 
@@ -124,6 +121,14 @@ fn chart(chart: &ChartSpec) -> Table {
         table.insert("series".into(), series.clone().into());
     }
     put(&mut table, "baseline", pairs_table(&chart.baseline));
+    table
+}
+
+fn compare(compare: &CompareSpec) -> Table {
+    let mut table = Table::new();
+    table.insert("over".into(), compare.over.clone().into());
+    table.insert("base".into(), compare.base.clone().into());
+    put(&mut table, "where", pairs_table(&compare.only));
     table
 }
 

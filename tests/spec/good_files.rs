@@ -52,6 +52,11 @@ x = "replicas"
 series = "input"
 baseline = { devices.per_worker = 1 }
 
+[[compare]]
+over = "input"
+base = "input on host"
+where = { devices.per_worker = 4 }
+
 [flavours.native]
 binary = "target/native/xrun"
 rustflags = ["-C", "target-cpu=native"]
@@ -116,6 +121,7 @@ fn the_id_is_made_of_what_is_measured_and_of_nothing_else() {
         "[measure]\nrepeats = 9\ntimeout = \"1h\"",
         "[model]\nname = \"cifar10\"\nlocal_batch = 128",
         "[[chart]]\nkind = \"phases\"",
+        "[sweep]\nmodel.convolution = [\"auto\", \"direct\"]\n[[compare]]\nover = \"model.convolution\"\nbase = \"auto\"",
         "[flavours.other]\nprofile = \"dev\"",
     ];
     for text in unmeasured {
@@ -169,6 +175,8 @@ fn the_written_file_reads_as_the_same_experiment() {
     assert_eq!(ids(&again), ids(&plan));
     assert_eq!(labels(&again), labels(&plan));
     assert_eq!(second.charts, first.charts);
+    assert_eq!(second.comparisons, first.comparisons);
+    assert_eq!(second.comparisons.len(), 1);
     assert_eq!(second.question, first.question);
     let definitions = |flavours: &[xrun::spec::Flavour]| flavours[0].definition.clone();
     assert_eq!(definitions(&second.flavours), definitions(&first.flavours));
@@ -376,4 +384,48 @@ fn files_of_other_editors_read_the_same() {
     for other in others {
         assert_eq!(cell(&other), cell(plain));
     }
+}
+
+#[test]
+fn comparisons_name_values_as_tables_spell_them_and_outlive_overrides() {
+    let text = "[sweep]\nmodel.local_batch = [8, 16]\n[measure]\nsteps = 5\n\
+                [[sweep.cases]]\nmodel.name = \"none\"\nlabel = \"pipeline only\"\n\
+                [[compare]]\nover = \"model.local_batch\"\nbase = 16\n\
+                [[compare]]\nover = \"model.name\"\nbase = \"cifar10\"\nwhere = { measure.steps = 5 }";
+    let files = Files::new(&[("x.toml", &format!("schema = 1\nname = \"x\"\n{text}"))]);
+    let said = |flags: &[&str]| {
+        let experiment = files.read(flags).unwrap().0;
+        let written = Files::new(&[("x.toml", &experiment.to_toml())]);
+        let again = written.read(&[]).unwrap().0;
+        assert_eq!(again.comparisons, experiment.comparisons);
+        let comparisons = experiment.comparisons.iter();
+        let said = comparisons.map(|one| format!("{} {}", one.over, one.base));
+        said.collect::<Vec<_>>()
+    };
+    let both = ["model.local_batch 16", "model.name cifar10"];
+    assert_eq!(said(&[]), both);
+    assert_eq!(said(&["model.local_batch=16,32"]), both);
+    assert_eq!(said(&["model.local_batch=8,32"]), both[1..]);
+    assert_eq!(said(&["measure.steps=6"]), both[..1]);
+}
+
+#[test]
+fn comparisons_of_a_file_replace_those_it_extends() {
+    let compare = |base: u32| format!("[[compare]]\nover = \"measure.seed\"\nbase = {base}\n");
+    let base = format!(
+        "[sweep]\nmeasure.seed = [1, 2, 3]\n{}{}",
+        compare(1),
+        compare(2)
+    );
+    let bases = |own: &str| {
+        let text = format!("schema = 1\nname = \"x\"\nextends = \"base.toml\"\n{own}");
+        let files = Files::new(&[("base.toml", &base), ("x.toml", &text)]);
+        let comparisons = files.read(&[]).unwrap().0.comparisons;
+        comparisons
+            .into_iter()
+            .map(|one| one.base)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(bases(""), ["1", "2"]);
+    assert_eq!(bases(&compare(3)), ["3"]);
 }

@@ -55,13 +55,16 @@ proptest! {
     }
 }
 
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 27] = [
     "\n",
     "[sweep]\n",
     "[[sweep.zip]]\n",
     "[[sweep.cases]]\n",
     "[[exclude]]\n",
     "[[chart]]\n",
+    "[[compare]]\n",
+    "over = \"devices.per_worker\"\n",
+    "base = ",
     "[model]\n",
     "name = ",
     "\"mlp\"\n",

@@ -43,7 +43,7 @@ error: unknown setting `devcies.per_worker`
 4 | per_worker = 2
   | ^^^^^^^^^^ did you mean `devices.per_worker`?
   |
-  = help: sections are model, input, devices, cluster, build, measure, sweep, exclude, chart and flavours
+  = help: sections are model, input, devices, cluster, build, measure, sweep, exclude, chart, compare and flavours
 ");
     assert_snapshot!(wrong("colour = \"red\""), @r#"
 error: unknown setting `colour`
@@ -52,7 +52,7 @@ error: unknown setting `colour`
 3 | colour = "red"
   | ^^^^^^
   |
-  = help: sections are model, input, devices, cluster, build, measure, sweep, exclude, chart and flavours
+  = help: sections are model, input, devices, cluster, build, measure, sweep, exclude, chart, compare and flavours
 "#);
     assert_snapshot!(wrong("measure = 5"), @"
 error: `measure` is a section, not a setting
@@ -836,6 +836,104 @@ error: a chart does not say its `kind`
   | ^^^^^^^^^
   |
   = help: allowed: `scaling`, `speedup`, `efficiency`, `phases`, `elapsed`, `steps` or `exchange`
+");
+}
+
+#[test]
+fn comparisons() {
+    let flavours =
+        "[sweep]\nbuild.flavour = [\"plain\", \"native\"]\n[flavours.plain]\n[flavours.native]\n";
+    let compared = |text: &str| wrong(&format!("{flavours}[[compare]]\n{text}"));
+    assert_snapshot!(compared("over = \"build.flavours\"\nbase = \"plain\""), @r#"
+error: `build.flavours` is no axis and no setting
+ --> x.toml:8:8
+  |
+8 | over = "build.flavours"
+  |        ^^^^^^^^^^^^^^^^ did you mean `build.flavour`?
+  |
+  = help: this file varies `build.flavour`
+"#);
+    assert_snapshot!(compared("over = \"build.flavour\"\nbase = \"plian\""), @r#"
+error: no cell has build.flavour = plian
+ --> x.toml:9:8
+  |
+9 | base = "plian"
+  |        ^^^^^^^ did you mean `plain`?
+  |
+  = help: cells have `plain` or `native`
+"#);
+    assert_snapshot!(compared("over = \"devices.threads\"\nbase = 1"), @r#"
+error: `devices.threads` is the same in all cells
+ --> x.toml:8:8
+  |
+8 | over = "devices.threads"
+  |        ^^^^^^^^^^^^^^^^^
+  |
+  = help: compare over what varies: this file varies `build.flavour`
+"#);
+    assert_snapshot!(compared("over = \"build.flavour\"\nbase = \"plain\"\nwhere = { devices.threads = 3 }"), @"
+error: no cell has devices.threads = 3
+  --> x.toml:10:29
+   |
+10 | where = { devices.threads = 3 }
+   |                             ^
+   |
+   = help: cells have `1`
+");
+    assert_snapshot!(compared("over = \"build.flavour\"\nbase = \"plain\"\nwhere = { build.flavour = \"native\" }"), @r#"
+error: `where` holds `build.flavour` to one value, and it is compared
+  --> x.toml:10:27
+   |
+10 | where = { build.flavour = "native" }
+   |                           ^^^^^^^^
+   |
+   = help: remove it, or compare over another
+"#);
+    assert_snapshot!(compared("over = \"build.flavour\"\nwhen = 1"), @"
+error: a comparison has no `base`
+ --> x.toml:7:1
+  |
+7 | [[compare]]
+  | ^^^^^^^^^^^
+  |
+  = help: name the value that all others are compared with: base = \"plain\"
+
+error: a comparison has no `when`
+ --> x.toml:9:1
+  |
+9 | when = 1
+  | ^^^^ did you mean `where`?
+  |
+  = help: a comparison has over, base and where = { KEY = VALUE }
+
+2 problems, nothing was run
+");
+    assert_snapshot!(compared("base = \"plain\""), @r#"
+error: a comparison does not say what it is `over`
+ --> x.toml:7:1
+  |
+7 | [[compare]]
+  | ^^^^^^^^^^^
+  |
+  = help: name an axis or a setting that varies: over = "build.flavour"
+"#);
+    assert_snapshot!(wrong("[[sweep.zip]]\nname = \"input\"\ninput.threads = [1, 2]\nlabels = [\"one\", \"two\"]\n[[compare]]\nover = \"input\"\nbase = 1"), @"
+error: `base` cannot be the number 1
+ --> x.toml:9:8
+  |
+9 | base = 1
+  |        ^
+  |
+  = help: allowed: a label of the zip `input`
+");
+    assert_snapshot!(wrong("[compare]\nover = \"input\""), @"
+error: `compare` is a list of tables
+ --> x.toml:3:2
+  |
+3 | [compare]
+  |  ^^^^^^^
+  |
+  = help: write [[compare]] above the keys of each
 ");
 }
 

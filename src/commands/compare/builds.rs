@@ -1,7 +1,8 @@
 //! What layout alone does to a ratio. In: compared pairs of one run whose flavours were built several
 //! times. Out: text with the ratio of each build, and whether builds differ by more than noise.
 
-use super::sides::{Line, rate};
+use super::process::rate;
+use super::sides::{Line, Part};
 use crate::analysis::Figures;
 use crate::commands::report::write_wrapped;
 use crate::stats::{self, Block, CONFIDENCE};
@@ -18,8 +19,10 @@ const MOST_LINES: usize = 12;
 ///
 /// # Errors
 /// `out` cannot be written.
-pub fn print(out: &mut dyn Write, lines: &[Line], noise_floor: Option<f64>) -> Result<()> {
-    let told: Vec<(&str, Ratios)> = lines.iter().filter_map(of_line).collect();
+pub fn print(out: &mut dyn Write, parts: &[Part], noise_floor: Option<f64>) -> Result<()> {
+    let of_one_run = parts.iter().filter(|part| part.sides.is_one_run());
+    let lines = of_one_run.flat_map(|part| &part.lines);
+    let told: Vec<(&str, Ratios)> = lines.filter_map(of_line).collect();
     let Some(builds) = told.iter().map(|(_, ratios)| ratios.0.len()).max() else {
         return Ok(());
     };
