@@ -2,6 +2,7 @@
 
 mod compare;
 mod comparison;
+mod declared;
 mod files;
 mod flavours;
 mod interrupts;
