@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod companions;
 pub mod estimate;
 pub mod noise;
+pub mod phase_table;
 pub mod scaling;
 pub mod speedup;
 pub mod story;
@@ -17,6 +18,8 @@ pub mod wording;
 
 #[cfg(test)]
 pub(crate) mod sample_cluster;
+#[cfg(test)]
+pub(crate) mod sample_flavours;
 #[cfg(test)]
 pub(crate) mod sample_rows;
 

@@ -1,5 +1,5 @@
-//! In: a [`View`](crate::analysis::View) of one result folder. Out: a [`Figure`], which is data, and
-//! from it SVG and PNG. Only `draw` knows a drawing library.
+//! In: a [`View`](crate::analysis::View) of one result folder, or what several compare. Out: a [`Figure`] or a
+//! [`HeatMap`], which are data, and from them SVG and PNG. Only `draw` knows a drawing library.
 
 mod axes;
 mod band;
@@ -8,6 +8,7 @@ mod caption;
 pub mod draw;
 pub mod elapsed;
 pub mod exchange;
+pub mod heat;
 mod layout;
 mod legend;
 mod lines;
@@ -19,11 +20,19 @@ pub mod steps;
 mod ticks;
 
 pub use band::Band;
+pub use heat::HeatMap;
 
 use crate::analysis::{ChartStory, MixedConventions, Story, Summary, arrange};
 use crate::terms::ChartKind;
+use scene::Scene;
 
-/// One picture as data, complete but for its geometry.
+/// What can be drawn.
+pub trait Picture {
+    /// Everything in its place.
+    fn scene(&self) -> Scene;
+}
+
+/// One picture of axes as data, complete but for its geometry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     pub title: String,
@@ -138,6 +147,14 @@ pub enum NoFigure {
     Empty(String),
     #[error("no cell was measured whose processes exchange")]
     NoExchange,
+    #[error("nothing to compare: {0}")]
+    NothingCompared(String),
+}
+
+impl Picture for Figure {
+    fn scene(&self) -> Scene {
+        layout::layout(self)
+    }
 }
 
 /// Builds the figure of one chart.

@@ -190,7 +190,7 @@ fn is_zip(axis: &AxisStory) -> bool {
 }
 
 /// A zip's label stands alone; a plain value needs the last word of its key: `threads 2`.
-fn spoken(axis: &AxisStory, value: &str) -> String {
+pub(super) fn spoken(axis: &AxisStory, value: &str) -> String {
     let key = axis
         .name
         .rsplit('.')

@@ -8,8 +8,9 @@ use crate::analysis::summary::CellSummary;
 pub struct Speedup {
     /// Throughput over throughput, both over all replicas; the same under weak and strong scaling.
     pub ratio: Estimate,
-    /// The ratio over that of replicas, or of their threads where a CPU's vary; 1 is ideal.
-    pub efficiency: Estimate,
+    /// The ratio over that of replicas, or of their threads where a CPU's vary; 1 is ideal. None where two
+    /// cells are of one size: what they differ in then has no ideal.
+    pub efficiency: Option<Estimate>,
 }
 
 /// The speedup of `cell` over `base`; none where one was not completed or they share no block.
@@ -19,8 +20,14 @@ pub fn speedup(cell: &CellSummary, base: &CellSummary) -> Option<Speedup> {
         &figures.throughput_by_block(),
         &base_figures.throughput_by_block(),
     )?;
-    let efficiency = ratio.times(size(base) / size(cell));
+    let efficiency = size_ratio(cell, base).map(|sizes| ratio.times(1.0 / sizes));
     Some(Speedup { ratio, efficiency })
+}
+
+/// How much larger `cell` is than `base`; none where they are two cells of one size.
+pub fn size_ratio(cell: &CellSummary, base: &CellSummary) -> Option<f64> {
+    let sizes = size(cell) / size(base);
+    (sizes != 1.0 || cell.cell == base.cell).then_some(sizes)
 }
 
 /// What a cell trains on, in devices of one size: a CPU device has as many cores as threads.
@@ -47,7 +54,7 @@ mod tests {
         let got = speedup(&summary.cells[1], &summary.cells[0]).unwrap();
         assert!((got.ratio.median - 1.5).abs() < 1e-9);
         assert!(got.ratio.high.unwrap() - got.ratio.low.unwrap() < 1e-9);
-        assert!((got.efficiency.median - 0.75).abs() < 1e-9);
+        assert!((got.efficiency.unwrap().median - 0.75).abs() < 1e-9);
     }
 
     #[test]
@@ -61,10 +68,26 @@ mod tests {
             rows.extend(of("2", 150.0));
             let summary = Summary::of(&rows);
             let got = speedup(&summary.cells[1], &summary.cells[0]).unwrap();
-            got.efficiency.median
+            got.efficiency
+                .map(|efficiency| (100.0 * efficiency.median).round())
         };
-        assert!((efficiency("cpu") - 0.75).abs() < 1e-9);
-        assert!((efficiency("gpu") - 1.5).abs() < 1e-9);
+        assert_eq!(efficiency("cpu"), Some(75.0));
+        assert_eq!(efficiency("cuda"), None);
+    }
+
+    #[test]
+    fn what_is_no_size_has_a_speedup_and_no_efficiency() {
+        let of = |flavour, rate| {
+            let rows = RowBuilder::cifar10(1).set("build.flavour", flavour);
+            rows.rate(rate).repeats(6)
+        };
+        let summary = Summary::of(&[of("plain", 100.0), of("native", 158.0)].concat());
+        let [plain, native] = [0, 1].map(|i| &summary.cells[i]);
+        let got = speedup(native, plain).unwrap();
+        assert!((got.ratio.median - 1.58).abs() < 1e-9);
+        assert_eq!(got.efficiency, None);
+        let own = speedup(plain, plain).unwrap().efficiency.unwrap();
+        assert!((own.median - 1.0).abs() < 1e-9);
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn row(view: &View, cell: &CellSummary, keys: &[String]) -> SummaryRow {
     add(
         &mut row,
         "efficiency",
-        speedup.map(|speedup| speedup.efficiency),
+        speedup.and_then(|speedup| speedup.efficiency),
     );
     let baseline = view.baseline(cell).map(|base| base.cell.clone());
     row.push(("baseline".into(), baseline.unwrap_or_default()));

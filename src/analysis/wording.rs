@@ -45,6 +45,14 @@ pub fn settled(comparison: &Estimate) -> String {
     }
 }
 
+/// Three decimals near 1, where a per cent counts: `1.587`.
+pub fn thousandths(ratio_of_two: f64) -> String {
+    match (0.1..10.0).contains(&ratio_of_two) {
+        true => format!("{ratio_of_two:.3}"),
+        false => significant(ratio_of_two),
+    }
+}
+
 /// The median, and the interval in brackets where there is one.
 pub fn interval(estimate: &Estimate, print: fn(f64) -> String) -> String {
     match (estimate.low, estimate.high) {

@@ -1,8 +1,7 @@
-//! In: a [`Figure`]. Out: the bytes of an SVG and the file of a PNG. The only place that knows the
-//! drawing library. The same figure gives the same bytes.
+//! In: a [`Picture`]. Out: the bytes of an SVG and the file of a PNG. The only place that knows the
+//! drawing library. The same picture gives the same bytes.
 
-use crate::chart::Figure;
-use crate::chart::layout::layout;
+use crate::chart::Picture;
 use crate::chart::scene::{Anchor, At, Colour, Scene, Shape, Text};
 use anyhow::{Context, Result, anyhow};
 use plotters::coord::Shift;
@@ -38,12 +37,12 @@ static REGISTERED: LazyLock<()> = LazyLock::new(|| {
     }
 });
 
-/// The figure as an SVG document.
+/// The picture as an SVG document.
 ///
 /// # Errors
 /// When the library cannot draw, which is a fault of xrun.
-pub fn svg(figure: &Figure) -> Result<String> {
-    let scene = layout(figure);
+pub fn svg(picture: &impl Picture) -> Result<String> {
+    let scene = picture.scene();
     let size = (scene.width as u32, scene.height as u32);
     let mut text = String::new();
     {
@@ -53,12 +52,12 @@ pub fn svg(figure: &Figure) -> Result<String> {
     Ok(text)
 }
 
-/// Writes the figure as a PNG of twice the layout's size.
+/// Writes the picture as a PNG of twice the layout's size.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn png(figure: &Figure, path: &Path) -> Result<()> {
-    let scene = layout(figure);
+pub fn png(picture: &impl Picture, path: &Path) -> Result<()> {
+    let scene = picture.scene();
     let fine = PNG_SCALE * FINER;
     let (width, height) = (scene.width as usize * fine, scene.height as usize * fine);
     let mut dots = vec![0u8; width * height * CHANNELS];

@@ -6,8 +6,8 @@ use crate::chart::scene::{Frame, GREY, INK, Scene, Text, wrap};
 use crate::chart::ticks::{self, Ticks};
 use crate::chart::{Content, Figure, Panel, band, bars, legend, lines};
 
-const WIDTH: f64 = 960.0;
-const MARGIN: f64 = 28.0;
+pub const WIDTH: f64 = 960.0;
+pub const MARGIN: f64 = 28.0;
 const TITLE_SIZE: f64 = 20.0;
 const SUBTITLE_SIZE: f64 = 13.0;
 const NOTE_SIZE: f64 = 12.0;
@@ -20,16 +20,26 @@ pub fn layout(figure: &Figure) -> Scene {
         width: WIDTH,
         ..Scene::default()
     };
-    let mut y = MARGIN;
-    y = paragraph(&mut scene, y, &figure.title, TITLE_SIZE, 2);
-    y = paragraph(&mut scene, y + 2.0, &figure.subtitle, SUBTITLE_SIZE, 2) + 8.0;
+    let mut y = heading(&mut scene, &figure.title, &figure.subtitle);
     y += legend::draw(&mut scene, figure, body(y, y));
     y = panels(&mut scene, figure, y + 40.0);
-    for note in &figure.notes {
-        y = paragraph(&mut scene, y, note, NOTE_SIZE, 3);
+    ending(&mut scene, &figure.notes, y);
+    scene
+}
+
+/// Title and subtitle at the top; gives where they end.
+pub fn heading(scene: &mut Scene, title: &str, subtitle: &str) -> f64 {
+    let y = paragraph(scene, MARGIN, title, TITLE_SIZE, 2);
+    paragraph(scene, y + 2.0, subtitle, SUBTITLE_SIZE, 2) + 8.0
+}
+
+/// Notes below `top`, and then the end of the picture.
+pub fn ending(scene: &mut Scene, notes: &[String], top: f64) {
+    let mut y = top;
+    for note in notes {
+        y = paragraph(scene, y, note, NOTE_SIZE, 3);
     }
     scene.height = (y + 14.0).ceil();
-    scene
 }
 
 /// The width between the margins.

@@ -1,5 +1,6 @@
 //! Speedup, and efficiency in a picture of its own: each series over its own baseline, paired by block.
 
+use crate::analysis::speedup::size_ratio;
 use crate::analysis::{CellSummary, Series, Story, View, noise, speedup};
 use crate::chart::scaling::{lines_of, x_axis, x_label};
 use crate::chart::{Band, Content, Figure, Guide, Panel, XAxis, caption};
@@ -33,7 +34,7 @@ fn speedup_panel(view: &View) -> Panel {
     let ideal = common_baseline(view).and_then(|base| ideal(view, |x| x / base));
     let band = Band::of_ratio(noise::floor(view.summary), 1.0);
     let label = "speedup (times the baseline)";
-    panel(view, label, (ideal, band), |_, _| 1.0)
+    panel(view, label, (ideal, band), |_, _| Some(1.0))
 }
 
 fn efficiency_panel(view: &View) -> Panel {
@@ -42,7 +43,7 @@ fn efficiency_panel(view: &View) -> Panel {
         view,
         "efficiency (%)",
         (ideal(view, |_| 100.0), band),
-        |cell, base| 100.0 * f64::from(base.replicas) / f64::from(cell.replicas),
+        |cell, base| Some(100.0 / size_ratio(cell, base)?),
     )
 }
 
@@ -58,16 +59,16 @@ fn common_baseline(view: &View) -> Option<f64> {
         .then_some(f64::from(first))
 }
 
-/// A panel of speedups, each multiplied by what `scale` makes of its cell and baseline.
+/// A panel of speedups, each multiplied by what `scale` makes of its cell and baseline; none where that is nothing.
 fn panel(
     view: &View,
     y_label: &str,
     (ideal, band): (Option<Guide>, Option<Band>),
-    scale: impl Fn(&CellSummary, &CellSummary) -> f64,
+    scale: impl Fn(&CellSummary, &CellSummary) -> Option<f64>,
 ) -> Panel {
     let series = lines_of(view, |series, cell| {
         let base = series.baseline?;
-        let factor = scale(cell, base);
+        let factor = scale(cell, base)?;
         let ratio = speedup(cell, base)?.ratio;
         let (low, high) = ratio_range(cell, base)?;
         Some((ratio.times(factor), (low * factor, high * factor)))

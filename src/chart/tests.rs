@@ -1,4 +1,5 @@
 mod cluster;
+mod heat;
 mod pictures;
 
 use super::*;

@@ -7,7 +7,7 @@ mod wrap;
 
 use crate::analysis::companions::Companions;
 use crate::analysis::noise::{self, Floor};
-use crate::analysis::{CellSummary, Figures, MixedConventions, Story, Summary, View};
+use crate::analysis::{CellSummary, Estimate, Figures, MixedConventions, Story, Summary, View};
 use crate::analysis::{Part, absent, arrange, by_reason, explain, wording};
 use crate::units::{counted, grouped, significant};
 use grid::{Column, Grid};
@@ -187,8 +187,8 @@ fn scaling(cell: &CellSummary, view: &View) -> (String, String) {
     {
         times += &format!(" (n = {})", speedup.ratio.n);
     }
-    let efficiency = format!("{:.0} %", 100.0 * speedup.efficiency.median);
-    (times, efficiency)
+    let percent = |efficiency: Estimate| format!("{:.0} %", 100.0 * efficiency.median);
+    (times, speedup.efficiency.map_or_else(String::new, percent))
 }
 
 /// `distort 78 %`; empty where no overhead takes half a per cent of the step.

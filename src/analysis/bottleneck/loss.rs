@@ -7,21 +7,23 @@ use crate::analysis::summary::{CellSummary, Figures};
 use crate::analysis::wording::{percent, ratio, settled};
 
 /// Speedup and efficiency of `cell` over the baseline of its series, and the part of the step that
-/// grew most where it does not scale; none where both are one cell.
+/// grew most where it does not scale; none where one is no larger than the other.
 pub fn scaling_clause(view: &View, series: &Series, cell: &CellSummary) -> Option<String> {
     let base = series.baseline?;
     if base.cell == cell.cell || base.replicas == cell.replicas {
         return None;
     }
     let speedup = series.speedup(cell)?;
+    // As many replicas more as each has threads less are no larger: then there is nothing to scale.
+    let efficiency = speedup.efficiency?;
     let told = format!(
         "speedup over {} {}, efficiency {}{}",
         replicas(base),
         ratio(&speedup.ratio),
-        percent(&speedup.efficiency),
+        percent(&efficiency),
         settled(&speedup.ratio)
     );
-    let falls_short = speedup.efficiency.high.is_some_and(|high| high < 0.95);
+    let falls_short = efficiency.high.is_some_and(|high| high < 0.95);
     let lost = match falls_short {
         true => lost_time(view.convention, base, cell),
         false => None,

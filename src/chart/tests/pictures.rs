@@ -82,26 +82,27 @@ fn extent(text: &Text) -> Frame {
 #[test]
 fn no_text_touches_another_or_leaves_the_picture() {
     for figure in all_figures() {
-        let scene = layout(&figure);
-        let texts = scene.shapes.iter().filter_map(|shape| match shape {
-            Shape::Text(text) => Some((text, extent(text))),
-            _ => None,
-        });
-        let texts: Vec<_> = texts.collect();
-        for (i, (text, a)) in texts.iter().enumerate() {
-            let inside = a.left >= 0.0 && a.right <= scene.width && a.bottom <= scene.height;
-            assert!(inside, "{text:?} leaves {} x {}", scene.width, scene.height);
-            for (other, b) in &texts[i + 1..] {
-                let beside = a.right <= b.left || b.right <= a.left;
-                let apart = beside || a.bottom <= b.top || b.bottom <= a.top;
-                assert!(
-                    apart,
-                    "{:?} touches {:?}\n{}",
-                    text,
-                    other,
-                    outline(&figure)
-                );
-            }
+        check_texts(&figure.scene(), &outline(&figure));
+    }
+    for table in heat::tables() {
+        let map = crate::chart::heat::figure(&table).unwrap();
+        check_texts(&map.scene(), &map.title);
+    }
+}
+
+fn check_texts(scene: &Scene, told: &str) {
+    let texts = scene.shapes.iter().filter_map(|shape| match shape {
+        Shape::Text(text) => Some((text, extent(text))),
+        _ => None,
+    });
+    let texts: Vec<_> = texts.collect();
+    for (i, (text, a)) in texts.iter().enumerate() {
+        let inside = a.left >= 0.0 && a.right <= scene.width && a.bottom <= scene.height;
+        assert!(inside, "{text:?} leaves {} x {}", scene.width, scene.height);
+        for (other, b) in &texts[i + 1..] {
+            let beside = a.right <= b.left || b.right <= a.left;
+            let apart = beside || a.bottom <= b.top || b.bottom <= a.top;
+            assert!(apart, "{text:?} touches {other:?}\n{told}");
         }
     }
 }
