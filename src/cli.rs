@@ -162,7 +162,7 @@ pub struct ProbeArgs {
                   their B, and verdicts stay those of all that is declared.\n\n\
                   Ratios are B over A, of examples per second at the median step: above 1, B is faster. Verdicts are \
                   faster, slower, equivalent (the interval lies within 2 % or the noise floor) and undecided; of several \
-                  comparisons all hold together (Holm). Where A and B differ in what was not named, there is no verdict.\n\n\
+                  comparisons all hold together (at 95 %, by max-T over blocks; Holm without blocks). Where A and B differ in what was not named, there is no verdict.\n\n\
                   Exit status: 0 compared, 1 --fail-if is given and a comparison has no verdict or only one completed side, 2 an argument is wrong, \
                   3 a verdict is one that --fail-if names."
 )]

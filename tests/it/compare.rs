@@ -234,7 +234,7 @@ fn values_of_one_axis_are_compared_block_by_block() {
 
     A/s and B/s are examples per second at the median step, B / A their ratio. Repeats are paired by
     block, so that drift falls out: exact signed-rank intervals, bootstrapped from 20 blocks up. The 2
-    verdicts hold together at 95 % (Holm).
+    verdicts hold together at 95 % (max-T).
     ");
     let convolution = ["compare", "a", "--over", "model.convolution=direct"];
     let beside = ["--row", "model.convolution", "--col", "devices.threads"];

@@ -76,7 +76,7 @@ fn what_the_file_declares_is_compared_and_decided_together() {
 
     A/s and B/s are examples per second at the median step, B / A their ratio. Repeats are paired by
     block, so that drift falls out: exact signed-rank intervals, bootstrapped from 20 blocks up. The 3
-    verdicts hold together at 95 % (Holm).
+    verdicts hold together at 95 % (max-T).
     ");
     assert!(
         called
@@ -220,7 +220,7 @@ fn declaring_a_comparison_measures_nothing_again_and_a_run_tells_its_verdicts() 
         "A  model.local_batch = 8",
         "B  every other model.local_batch",
         "B / A is the ratio of examples per second",
-        "The 2 verdicts hold together at 95 % (Holm).",
+        "The 2 verdicts hold together at 95 % (max-T).",
     ] {
         assert!(
             unwrapped(&called.stdout).contains(told),

@@ -14,7 +14,7 @@ pub struct Declared<'a> {
 }
 
 /// Every pair of completed cells that `story` declares to be compared, in the order of the file. Their
-/// verdicts hold together (Holm), above the noise floor of the run's A/A twin; a pair that differs in
+/// verdicts hold together, above the noise floor of the run's A/A twin; a pair that differs in
 /// what the comparison does not name has none.
 pub fn declared<'a>(story: &Story, results: &'a Results) -> Vec<Declared<'a>> {
     let mut parts = parts(story, results, &[]);

@@ -77,7 +77,9 @@ fn method(parts: &[Part], shape: Shape) -> String {
         true => "A/s and B/s are examples per second at the median step, B / A their ratio. ",
         false => "B / A is the ratio of examples per second at the median step. ",
     });
-    text += &match parts.iter().all(|part| part.sides.is_one_run()) {
+    let in_blocks = parts.iter().all(|part| part.sides.is_one_run());
+    let correction = if in_blocks { "max-T" } else { "Holm" };
+    text += &match in_blocks {
         true => format!(
             "Repeats are paired by block, so that drift falls out: exact signed-rank intervals, bootstrapped from {} blocks up.",
             stats::BOOTSTRAP_FROM
@@ -89,11 +91,11 @@ fn method(parts: &[Part], shape: Shape) -> String {
     match parts.iter().map(|part| part.decided).sum::<usize>() {
         0 | 1 => {}
         all if all == shown => {
-            text += &format!(" The {all} verdicts hold together at 95 % (Holm).");
+            text += &format!(" The {all} verdicts hold together at 95 % ({correction}).");
         }
         all => {
             text += &format!(
-                " Verdicts hold together over all {all} that are declared, at 95 % (Holm)."
+                " Verdicts hold together over all {all} that are declared, at 95 % ({correction})."
             );
         }
     }
