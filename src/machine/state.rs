@@ -5,6 +5,7 @@
 mod disturbance;
 mod readings;
 
+use disturbance::Span;
 use readings::{CpuTimes, TICKS_PER_SECOND};
 use std::time::{Duration, Instant};
 
@@ -96,9 +97,8 @@ impl<'a> Watch<'a> {
         self.temperatures.extend(readings::temperature_celsius());
     }
 
-    /// What was seen. `measured_seconds` is how long the repeat measured; none where it was not
-    /// completed, so that there is nothing to judge.
-    pub fn end(mut self, measured_seconds: Option<f64>) -> Seen {
+    /// What was seen. Of a repeat that was not completed there is nothing to judge.
+    pub fn end(mut self, completed: bool) -> Seen {
         let seconds = self.started.elapsed().as_secs_f64();
         let after = Counters::read(self.processors);
         if self.clocks.is_empty() {
@@ -109,10 +109,12 @@ impl<'a> Watch<'a> {
             temperature_celsius: self.temperatures.iter().copied().reduce(f64::max),
             ..between(&self.before, &after, seconds, self.processors)
         };
-        let cores = self.processors.pinned.len();
-        let disturbance = measured_seconds
-            .filter(|measured| disturbance::can_tell(*measured, self.processors))
-            .and_then(|_| disturbance::reason(&state, cores));
+        let span = Span {
+            seconds,
+            cores: self.processors.pinned.len(),
+        };
+        let judged = completed && span.is_told(self.processors);
+        let disturbance = judged.then(|| disturbance::reason(&state, span)).flatten();
         Seen { state, disturbance }
     }
 }
@@ -213,7 +215,7 @@ mod tests {
         while readings::own_ticks().unwrap() < before + 10 {
             assert!(start.elapsed() < Duration::from_secs(60), "work is counted");
         }
-        let seen = watch.end(None);
+        let seen = watch.end(false);
         assert!((0.0..=1.05).contains(&seen.state.other_cpu_share.unwrap()));
         assert_eq!(
             seen.disturbance, None,

@@ -4,9 +4,10 @@
 use super::readings::TICKS_PER_SECOND;
 use super::{Processors, State};
 
-/// Shares of a shorter time mean nothing: the kernel counts in ticks of a hundredth of a second, and
-/// one short job of another process is a large part of it.
-const LEAST_SECONDS: f64 = 1.0;
+/// Processor time, in seconds, that others may always take: one short job of another process is a large
+/// share of a short repeat, and the kernel counts in ticks of a hundredth of a second.
+const ALWAYS_OTHERS: f64 = 0.05;
+const ALWAYS_STEAL: f64 = 0.02;
 
 /// Of the cores that the repeat has. A core that is shared for a twentieth of the time is slower by as
 /// much, which is more than the differences that comparisons look for; the services of a quiet
@@ -17,36 +18,52 @@ const MOST_OTHERS: f64 = 0.05;
 /// A processor that is taken away for a fiftieth of the time delays every step that waits for it.
 const MOST_STEAL: f64 = 0.02;
 
-/// Whether the repeat measured for long enough to be judged. Times of each processor are whole ticks:
-/// with many processors the rounding alone may come near [`MOST_OTHERS`].
-pub fn can_tell(measured_seconds: f64, processors: Processors) -> bool {
-    let rounding = processors.usable.len() as f64 / TICKS_PER_SECOND;
-    let told = measured_seconds * MOST_OTHERS * processors.pinned.len() as f64;
-    measured_seconds >= LEAST_SECONDS && rounding < told
+/// Where and for how long a repeat measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    pub seconds: f64,
+    /// Cores that the repeat has.
+    pub cores: usize,
 }
 
-/// Everything that was above its threshold; none where nothing was. `cores` are those that the repeat
-/// has.
-pub fn reason(state: &State, cores: usize) -> Option<String> {
+impl Span {
+    /// The share of these cores that may be taken: `share`, or `always` seconds where that is more.
+    fn limit(self, share: f64, always: f64) -> f64 {
+        share.max(always / (self.seconds * self.cores as f64))
+    }
+
+    /// Whether what others used can be told. Times of each processor are whole ticks: with many
+    /// processors the rounding alone may come near the limit.
+    pub fn is_told(self, processors: Processors) -> bool {
+        let rounding = processors.usable.len() as f64 / TICKS_PER_SECOND;
+        let allowed = self.limit(MOST_OTHERS, ALWAYS_OTHERS) * self.seconds * self.cores as f64;
+        self.seconds > 0.0 && rounding < allowed
+    }
+}
+
+/// Everything that was above its threshold; none where nothing was.
+pub fn reason(state: &State, span: Span) -> Option<String> {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let others = state.other_cpu_share.filter(|share| *share > MOST_OTHERS);
+    let limit = span.limit(MOST_OTHERS, ALWAYS_OTHERS);
+    let others = state.other_cpu_share.filter(|share| *share > limit);
     let others = others.map(|share| {
-        let of = match cores {
+        let of = match span.cores {
             1 => "a core".to_owned(),
-            _ => format!("{cores} cores"),
+            cores => format!("{cores} cores"),
         };
         format!(
             "other processes used {} of {of} (at most {})",
             percent(share),
-            percent(MOST_OTHERS)
+            percent(limit)
         )
     });
-    let steal = state.steal_share.filter(|share| *share > MOST_STEAL);
+    let limit = span.limit(MOST_STEAL, ALWAYS_STEAL);
+    let steal = state.steal_share.filter(|share| *share > limit);
     let steal = steal.map(|share| {
         format!(
             "the hypervisor took {} of the processor time (at most {})",
             percent(share),
-            percent(MOST_STEAL)
+            percent(limit)
         )
     });
     // The clock is lower for a while after each, whoever made the heat.
@@ -60,6 +77,11 @@ pub fn reason(state: &State, cores: usize) -> Option<String> {
 mod tests {
     use super::*;
 
+    const LONG: Span = Span {
+        seconds: 10.0,
+        cores: 2,
+    };
+
     fn state(others: f64, steal: f64, throttled: u64) -> State {
         State {
             other_cpu_share: Some(others),
@@ -71,27 +93,37 @@ mod tests {
 
     #[test]
     fn a_quiet_machine_disturbs_nothing_and_neither_does_a_blind_one() {
-        assert_eq!(reason(&state(0.05, 0.02, 0), 2), None);
-        assert_eq!(reason(&State::default(), 2), None);
+        assert_eq!(reason(&state(0.05, 0.02, 0), LONG), None);
+        assert_eq!(reason(&State::default(), LONG), None);
     }
 
     #[test]
     fn everything_above_its_threshold_is_named() {
-        insta::assert_snapshot!(reason(&state(0.31, 0.0, 0), 2).unwrap(), @"other processes used 31.0 % of 2 cores (at most 5.0 %)");
-        insta::assert_snapshot!(reason(&state(1.2, 0.034, 3), 1).unwrap(), @"other processes used 120.0 % of a core (at most 5.0 %); the hypervisor took 3.4 % of the processor time (at most 2.0 %); the processor was too hot and slowed down 3 x");
+        insta::assert_snapshot!(reason(&state(0.31, 0.0, 0), LONG).unwrap(), @"other processes used 31.0 % of 2 cores (at most 5.0 %)");
+        insta::assert_snapshot!(reason(&state(1.2, 0.034, 3), Span { cores: 1, ..LONG }).unwrap(), @"other processes used 120.0 % of a core (at most 5.0 %); the hypervisor took 3.4 % of the processor time (at most 2.0 %); the processor was too hot and slowed down 3 x");
     }
 
     #[test]
-    fn short_repeats_and_few_cores_of_many_are_not_judged() {
-        let tells = |seconds: f64, usable: usize, pinned: usize| {
+    fn in_a_short_repeat_a_share_counts_by_its_processor_time() {
+        let short = Span {
+            seconds: 0.25,
+            cores: 2,
+        };
+        assert_eq!(reason(&state(0.1, 0.04, 0), short), None);
+        insta::assert_snapshot!(reason(&state(0.11, 0.05, 0), short).unwrap(), @"other processes used 11.0 % of 2 cores (at most 10.0 %); the hypervisor took 5.0 % of the processor time (at most 4.0 %)");
+    }
+
+    #[test]
+    fn few_cores_of_many_are_not_told_in_a_short_time() {
+        let tells = |seconds: f64, usable: usize, cores: usize| {
             let cpus: Vec<usize> = (0..usable).collect();
             let processors = Processors {
                 usable: &cpus,
-                pinned: &cpus[..pinned],
+                pinned: &cpus[..cores],
             };
-            can_tell(seconds, processors)
+            Span { seconds, cores }.is_told(processors)
         };
-        assert!(tells(1.0, 2, 1) && !tells(0.99, 2, 2));
+        assert!(tells(0.1, 2, 1) && !tells(0.0, 2, 1) && !tells(0.1, 8, 1));
         assert!(!tells(10.0, 128, 1) && tells(30.0, 128, 1) && tells(10.0, 128, 8));
     }
 }
