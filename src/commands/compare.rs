@@ -155,10 +155,10 @@ fn judge(parts: &mut [Part], noise_floor: Option<f64>) -> Option<f64> {
     let family: Vec<_> = open.map(|line| line.comparison.clone()).collect();
     let mut verdicts = decide(&family, floor).into_iter();
     for part in parts {
+        part.family = family.len();
         let open = part.lines.iter_mut().filter(|line| line.hidden.is_empty());
         for (line, verdict) in open.zip(&mut verdicts) {
             line.verdict = Some(verdict);
-            part.decided += 1;
         }
     }
     floor

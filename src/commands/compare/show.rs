@@ -88,7 +88,7 @@ fn method(parts: &[Part], shape: Shape) -> String {
     };
     let lines = parts.iter().flat_map(|part| &part.lines);
     let shown = lines.clone().filter(|line| line.verdict.is_some()).count();
-    match parts.iter().map(|part| part.decided).sum::<usize>() {
+    match parts.first().map_or(0, |part| part.family) {
         0 | 1 => {}
         all if all == shown => {
             text += &format!(" The {all} verdicts hold together at 95 % ({correction}).");

@@ -56,8 +56,8 @@ pub struct Part<'a> {
     pub lines: Vec<Line<'a>>,
     /// Cells of B whose pairs have no line: they share no block with A, or have no rate.
     pub lost: Vec<&'a CellSummary>,
-    /// Lines that have got a verdict, whether or not they are shown.
-    pub decided: usize,
+    /// How many lines of all parts were decided together, whether or not they are shown.
+    pub family: usize,
 }
 
 impl<'a> From<Sides<'a>> for Part<'a> {
@@ -68,7 +68,7 @@ impl<'a> From<Sides<'a>> for Part<'a> {
         let paired = sides.pairs.iter().map(|pair| pair.other);
         Part {
             lost: paired.filter(|cell| !has_line(cell)).collect(),
-            decided: 0,
+            family: 0,
             lines,
             sides,
         }

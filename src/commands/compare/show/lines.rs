@@ -143,7 +143,10 @@ fn below(lines: &[&Line], keys: &[String], rates: bool) -> Grid {
     for line in lines {
         let named = name(line.other, keys).into_iter().map(str::to_owned);
         // A column without any text is left out.
-        let rate = |cell| rates.then(|| examples(cell)).unwrap_or_default();
+        let rate = |cell| match rates {
+            true => examples(cell),
+            false => String::new(),
+        };
         let figures = [
             rate(line.base),
             rate(line.other),
