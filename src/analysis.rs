@@ -24,10 +24,10 @@ pub(crate) mod sample_flavours;
 pub(crate) mod sample_rows;
 
 pub use absent::{absent, by_reason};
-pub use bottleneck::{Cause, Explanation, Part, Verdict, explain};
+pub use bottleneck::{Cause, Explanation, Finding, Part, explain};
 pub use estimate::Estimate;
 pub use scaling::{Convention, MixedConventions, Series, View, arrange};
 pub use speedup::{Speedup, speedup};
-pub use story::{AxisStory, ChartStory, ComparisonStory, Story};
+pub use story::{AxisStory, ChartStory, ComparisonStory, Story, name_as_planned};
 pub use summary::{CellSummary, Figures, Repeat, Summary};
 pub use summary_rows::{SummaryRow, summary_rows};

@@ -157,11 +157,13 @@ pub struct ProbeArgs {
     after_help = "`xrun compare A B` pairs the cells of two results by their declared settings. They share no blocks, so intervals \
                   are those of unpaired repeats, and what changed on the machine in between is part of the ratio. \
                   `xrun compare A --over KEY=BASE` compares within one result, block by block: each value of a setting or zip \
-                  axis with BASE, all else being equal.\n\n\
+                  axis with BASE, all else being equal. \
+                  `xrun compare A` compares what [[compare]] declares in A's experiment.toml; --where then chooses lines by \
+                  their B, and verdicts stay those of all that is declared.\n\n\
                   Ratios are B over A, of examples per second at the median step: above 1, B is faster. Verdicts are \
                   faster, slower, equivalent (the interval lies within 2 % or the noise floor) and undecided; of several \
                   comparisons all hold together (Holm). Where A and B differ in what was not named, there is no verdict.\n\n\
-                  Exit status: 0 compared, 1 --fail-if is given and a comparison has no verdict, 2 an argument is wrong, \
+                  Exit status: 0 compared, 1 --fail-if is given and a comparison has no verdict or only one completed side, 2 an argument is wrong, \
                   3 a verdict is one that --fail-if names."
 )]
 pub struct CompareArgs {
@@ -169,11 +171,7 @@ pub struct CompareArgs {
     #[arg(value_name = "A")]
     pub base: String,
     /// What is compared with it, named in the same ways.
-    #[arg(
-        value_name = "B",
-        required_unless_present = "over",
-        conflicts_with = "over"
-    )]
+    #[arg(value_name = "B", conflicts_with = "over")]
     pub other: Option<String>,
     /// Compare within A: the other values of a setting or zip axis with this one.
     #[arg(long, value_name = "KEY=BASE")]

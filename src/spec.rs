@@ -173,6 +173,22 @@ pub fn load(
         .with_partial(sound.then_some(experiment)))
 }
 
+/// Reads the text of a resolved file, as [`Experiment::to_toml`] writes it: it has no layers.
+///
+/// # Errors
+///
+/// Every problem of it at once.
+pub fn resolved(path: &Path, text: &str) -> Result<Experiment, SpecErrors> {
+    let mut report = Report::default();
+    let file = document::parse(path, text, &mut report);
+    let layers = layers::Layers::new(vec![file], Default::default(), Default::default());
+    let experiment = check::experiment(path, &layers, &mut report);
+    match report.is_empty() {
+        true => Ok(experiment),
+        false => Err(report.into_errors()),
+    }
+}
+
 impl Experiment {
     /// The value of a setting outside the sweep; its default where the file does not say.
     pub fn value(&self, id: SettingId) -> Option<Value> {

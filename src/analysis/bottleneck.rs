@@ -1,6 +1,6 @@
 //! In: a [`View`]. Out: one sentence a series that says what bounds it, and one headline.
 //! Evidence is the shares of the phases and the companions of a cell; where their intervals do not
-//! support a verdict, the sentence says so instead.
+//! support a finding, the sentence says so instead.
 
 mod against_single;
 mod diagnosis;
@@ -42,10 +42,10 @@ pub enum Cause {
 
 /// Why one series is as fast as it is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct Finding {
     pub series: String,
     pub cause: Cause,
-    /// Repeats that the verdict rests on.
+    /// Repeats that it rests on.
     pub n: usize,
     /// One sentence, with every number and its n.
     pub sentence: String,
@@ -56,7 +56,7 @@ pub struct Verdict {
 pub struct Explanation {
     pub headline: String,
     /// One per series of models that train.
-    pub verdicts: Vec<Verdict>,
+    pub findings: Vec<Finding>,
 }
 
 impl fmt::Display for Cause {
@@ -77,18 +77,18 @@ impl fmt::Display for Cause {
 
 /// Explains every series of `view`.
 pub fn explain(view: &View) -> Explanation {
-    let verdicts: Vec<_> = view
+    let findings: Vec<_> = view
         .series
         .iter()
         .map(|series| judge(view, series))
         .collect();
     Explanation {
-        headline: headline::headline(view, &verdicts),
-        verdicts,
+        headline: headline::headline(view, &findings),
+        findings,
     }
 }
 
-fn judge(view: &View, series: &Series) -> Verdict {
+fn judge(view: &View, series: &Series) -> Finding {
     let Some((cell, n)) = decisive(series) else {
         return unmeasured(series);
     };
@@ -107,7 +107,7 @@ fn judge(view: &View, series: &Series) -> Verdict {
         limits::absent(series, cell),
     ];
     let clauses: Vec<String> = clauses.into_iter().flatten().collect();
-    Verdict {
+    Finding {
         series: series.title().to_string(),
         cause,
         n,
@@ -141,13 +141,13 @@ fn crowded(cell: &CellSummary) -> bool {
     cell.marks.contains_key(&Mark::Oversubscribed)
 }
 
-fn unmeasured(series: &Series) -> Verdict {
+fn unmeasured(series: &Series) -> Finding {
     let reasons = series.points.iter().flat_map(|point| &point.cell.reasons);
     let why = match reasons.into_iter().next() {
         Some((outcome, reason)) => format!("every cell is without figures ({outcome}: {reason})"),
         None => "no cell has figures".to_string(),
     };
-    Verdict {
+    Finding {
         series: series.title().to_string(),
         cause: Cause::Unknown,
         n: 0,

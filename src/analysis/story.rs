@@ -4,9 +4,12 @@
 
 use crate::analysis::cluster::is_cluster;
 use crate::analysis::summary::{CellSummary, Summary};
+use crate::plan::Cell;
 use crate::spec::settings::{SettingId, Value};
 use crate::spec::{Axis, ChartSpec, CompareSpec, Experiment, Selector};
+use crate::table::RepeatRow;
 use crate::terms::ChartKind;
+use std::collections::HashMap;
 use strum::VariantArray;
 
 /// The words of one experiment on one machine, as charts and sentences need them.
@@ -80,6 +83,22 @@ impl AxisStory {
             .position(|label| label == value)
             .unwrap_or(self.labels.len())
     }
+}
+
+/// Keeps the rows of cells that a file has, under the labels that it gives them now.
+pub fn name_as_planned(rows: &mut Vec<RepeatRow>, cells: &[Cell]) {
+    let cells: HashMap<&str, &Cell> = cells
+        .iter()
+        .map(|cell| (cell.id.0.as_str(), cell))
+        .collect();
+    rows.retain_mut(|row| match cells.get(row.key.cell.as_str()) {
+        Some(cell) => {
+            row.label.clone_from(&cell.label);
+            row.axis_labels = cell.axis_labels.iter().cloned().collect();
+            true
+        }
+        None => false,
+    });
 }
 
 impl Story {

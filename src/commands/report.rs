@@ -26,10 +26,28 @@ pub struct Reference {
     pub ratio: Option<f64>,
 }
 
+/// A cell whose steps came to no rest in some of its repeats while they were measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Restless<'a> {
+    pub label: &'a str,
+    pub repeats: usize,
+    /// All repeats of the cell.
+    pub of: usize,
+}
+
+impl Restless<'_> {
+    /// `no steady state in 2 of 6 repeats`.
+    pub fn reason(&self) -> String {
+        format!("no steady state in {} of {} repeats", self.repeats, self.of)
+    }
+}
+
 /// Columns of text that lines are wrapped to.
 const WIDTH: usize = 100;
 /// Lines on cells without figures.
 const MAX_ABSENT: usize = 20;
+/// Lines on cells without a steady state.
+const MAX_RESTLESS: usize = 5;
 
 /// Parts beside computing, of which each cell shows the one that takes most of its step.
 const OVERHEADS: [(&str, Part); 3] = [
@@ -47,6 +65,7 @@ pub fn report(
     summary: &Summary,
     story: &Story,
     references: &[Reference],
+    restless: Vec<Restless>,
 ) -> io::Result<()> {
     let arranged = arrange(summary, story, &story.leading_chart());
     let cells = match &arranged {
@@ -61,7 +80,8 @@ pub fn report(
     )?;
     write_table(out, &cluster::table(&cells, &Companions(summary)), &floor)?;
     write_marks(out, summary)?;
-    write_absent(out, summary)?;
+    write_restless(out, restless)?;
+    write_bounded(out, &absent(summary), MAX_ABSENT)?;
     write_references(out, summary, references)?;
     if !summary.cells.is_empty() {
         writeln!(out)?;
@@ -88,16 +108,16 @@ fn write_answer(out: &mut dyn Write, arranged: &Result<View, MixedConventions>) 
     };
     let explanation = explain(view);
     write_wrapped(out, &explanation.headline, "")?;
-    for verdict in &explanation.verdicts {
-        write_wrapped(out, &verdict.sentence, "  ")?;
+    for finding in &explanation.findings {
+        write_wrapped(out, &finding.sentence, "  ")?;
     }
     Ok(())
 }
 
-fn write_absent(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
-    let lines = absent(summary);
-    let more = lines.len().saturating_sub(MAX_ABSENT);
-    for line in lines.iter().take(MAX_ABSENT) {
+/// At most `most` lines, and how many there are more.
+fn write_bounded(out: &mut dyn Write, lines: &[String], most: usize) -> io::Result<()> {
+    let more = lines.len().saturating_sub(most);
+    for line in lines.iter().take(most) {
         write_wrapped(out, line, "  ")?;
     }
     match more {
@@ -203,6 +223,19 @@ fn write_marks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
         write_wrapped(out, &line, "  ")?;
     }
     Ok(())
+}
+
+/// Cells whose step time still changed while it was measured, the worst first, and what may help.
+fn write_restless(out: &mut dyn Write, mut restless: Vec<Restless>) -> io::Result<()> {
+    let share = |cell: &Restless| cell.repeats as f64 / cell.of as f64;
+    restless.sort_by(|a, b| share(b).total_cmp(&share(a)));
+    if restless.is_empty() {
+        return Ok(());
+    }
+    let cells = restless.iter().map(|cell| (cell.reason(), cell.label));
+    write_bounded(out, &by_reason(cells), MAX_RESTLESS)?;
+    let advice = "steps of such repeats still change while they are measured; more measure.warmup_steps may help";
+    write_wrapped(out, advice, "  ")
 }
 
 fn write_references(

@@ -29,12 +29,18 @@ pub(super) fn experiment(path: &Path, layers: &Layers, report: &mut Report) -> E
     flavour::references(&flavours, &base, &axes, &cases, report);
     let (name, question) = header(path, layers, report);
     let before = Before::of(layers, &report.texts);
-    let [sweep, declared_sweep] =
-        [(&base, &axes), (&before.base, &before.axes)].map(|(base, axes)| {
-            let cases = &cases;
-            Sweep { base, axes, cases }
-        });
-    let comparisons = comparisons(layers, sweep, sound.then_some(declared_sweep), report);
+    let sweep = Sweep {
+        base: &base,
+        axes: &axes,
+        cases: &cases,
+    };
+    let of_files = Sweep {
+        base: &before.base,
+        axes: &before.axes,
+        ..sweep
+    };
+    // What could not be read may be the very axis that is compared over.
+    let comparisons = comparisons(layers, sweep, sound.then_some(of_files), report);
     let changes = changes(&before, &base, &axes);
     let overridden = !changes.is_empty();
     let origin = Origin {

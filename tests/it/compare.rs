@@ -341,7 +341,10 @@ fn broken_input_is_named_with_exit_status_2() {
     };
     other.write(&project, "other", 1.0);
     let calls: [(&[&str], &str); 14] = [
-        (&["a"], "<B>"),
+        (
+            &["a"],
+            "no experiment.toml is beside the table of a: name another result",
+        ),
         (
             &["a", "a", "--over", "devices.threads=1"],
             "cannot be used with",

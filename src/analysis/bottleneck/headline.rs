@@ -1,13 +1,13 @@
 //! The one answer of an experiment: its fastest cell against one device, and what bounds whom.
 
-use crate::analysis::bottleneck::{Cause, Verdict, lead};
+use crate::analysis::bottleneck::{Cause, Finding, lead};
 use crate::analysis::scaling::View;
 use crate::analysis::summary::CellSummary;
 use crate::analysis::wording::{list, rate, times_as_much};
 use std::collections::BTreeMap;
 
 /// The answer in one sentence.
-pub fn headline(view: &View, verdicts: &[Verdict]) -> String {
+pub fn headline(view: &View, findings: &[Finding]) -> String {
     let companions = view.companions();
     let Some((fastest, figures)) = companions
         .fastest()
@@ -31,7 +31,7 @@ pub fn headline(view: &View, verdicts: &[Verdict]) -> String {
         ))
     });
     let times = times.unwrap_or_default();
-    format!("{top}{times}{}; {}.", ties(view, fastest), causes(verdicts))
+    format!("{top}{times}{}; {}.", ties(view, fastest), causes(findings))
 }
 
 /// Names the cells that the fastest one cannot be told from.
@@ -69,14 +69,14 @@ fn without_training(view: &View) -> String {
 }
 
 /// `input-bound: a and b; compute-bound: c`.
-fn causes(verdicts: &[Verdict]) -> String {
+fn causes(findings: &[Finding]) -> String {
     let mut by_cause: BTreeMap<(Cause, String), Vec<String>> = BTreeMap::new();
-    for verdict in verdicts {
-        let key = (verdict.cause, lead(verdict.cause, verdict.n));
+    for finding in findings {
+        let key = (finding.cause, lead(finding.cause, finding.n));
         by_cause
             .entry(key)
             .or_default()
-            .push(verdict.series.clone());
+            .push(finding.series.clone());
     }
     let parts: Vec<String> = by_cause
         .iter()

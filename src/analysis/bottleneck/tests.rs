@@ -10,9 +10,9 @@ fn answer(rows: &[RepeatRow]) -> String {
     let view = arrange(&summary, &story, &story.leading_chart()).unwrap();
     let explanation = explain(&view);
     let sentences = explanation
-        .verdicts
+        .findings
         .into_iter()
-        .map(|verdict| verdict.sentence);
+        .map(|finding| finding.sentence);
     let lines: Vec<String> = [explanation.headline]
         .into_iter()
         .chain(sentences)
@@ -214,7 +214,7 @@ fn strong_scaling_is_judged_against_its_own_ideal() {
 }
 
 #[test]
-fn cells_without_figures_give_no_verdict() {
+fn cells_without_figures_give_no_finding() {
     let skipped = RowBuilder::cifar10(4).skipped("4 GPUs are needed, none is here", 2);
     insta::assert_snapshot!(answer(&skipped), @"
     no cell was completed, so there is no answer.

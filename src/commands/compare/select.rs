@@ -41,13 +41,28 @@ pub fn is_zip(cells: &[&CellSummary], key: &str) -> bool {
     cells.iter().any(|cell| cell.axis_labels.contains_key(key))
 }
 
-/// The cells with the wanted values, without A/A twins: several values of one key are alternatives, several keys must all hold.
+/// The cells that answer a question: all but A/A twins.
+pub fn originals(cells: &[CellSummary]) -> Vec<&CellSummary> {
+    cells.iter().filter(|cell| cell.twin_of.is_none()).collect()
+}
+
+/// The original cells with the wanted values.
+///
+/// # Errors
+/// As [`narrow`].
+pub fn filter<'a>(cells: &'a [CellSummary], only: &[String]) -> Result<Vec<&'a CellSummary>> {
+    narrow(originals(cells), only)
+}
+
+/// The cells with the wanted values: several values of one key are alternatives, several keys must all
+/// hold.
 ///
 /// # Errors
 /// A key that no cell has, or a value that leaves no cell.
-pub fn filter<'a>(cells: &'a [CellSummary], only: &[String]) -> Result<Vec<&'a CellSummary>> {
-    let mut chosen: Vec<&CellSummary> =
-        cells.iter().filter(|cell| cell.twin_of.is_none()).collect();
+pub fn narrow<'a>(
+    mut chosen: Vec<&'a CellSummary>,
+    only: &[String],
+) -> Result<Vec<&'a CellSummary>> {
     let wanted = only.iter().map(|text| KeyValue::parse("--where", text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;
     for one in &wanted {

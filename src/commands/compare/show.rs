@@ -1,23 +1,20 @@
-//! In: compared pairs. Out: plain text of at most 100 columns: what is compared, a table that names lines
-//! by what differs between them, and what stands in the way of a verdict.
+//! In: compared pairs. Out: plain text of at most 100 columns: what is compared, tables of lines, and what
+//! stands in the way of a verdict.
 
-use super::pairs::{Difference, declared_place};
-use super::select::{check_key, value, values};
-use super::sides::{Line, Sides, median_rate};
-use super::wrong;
+mod lines;
+
+use super::pairs::Difference;
+use super::sides::Part;
 use crate::analysis::CellSummary;
 use crate::cli::CompareArgs;
-use crate::commands::report::grid::{Column, Grid};
 use crate::commands::report::write_wrapped;
 use crate::stats;
-use crate::units::{counted, grouped, significant};
+use crate::units::counted;
 use anyhow::Result;
-use std::cmp::Ordering;
+use lines::{Shape, grid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-/// Columns of text that lines are wrapped to.
-const WIDTH: usize = 100;
 /// Cells without a pair that are named.
 const MAX_ALONE: usize = 5;
 
@@ -25,245 +22,89 @@ const MAX_ALONE: usize = 5;
 ///
 /// # Errors
 /// `--row` or `--col` do not name what tells the lines apart; `out` cannot be written.
-pub fn print(
-    out: &mut dyn Write,
-    sides: &Sides,
-    lines: &[Line],
-    arguments: &CompareArgs,
-) -> Result<()> {
-    let grid = grid(lines, arguments)?;
-    for line in &sides.title {
-        writeln!(out, "{line}")?;
+pub fn print(out: &mut dyn Write, parts: &[Part], arguments: &CompareArgs) -> Result<()> {
+    let shape = Shape {
+        row: &arguments.row,
+        col: arguments.col.as_deref(),
+        rates: true,
+    };
+    if let Some(head) = parts.first().and_then(|part| part.sides.head.as_ref()) {
+        writeln!(out, "{head}")?;
     }
-    write!(out, "\n{grid}\n")?;
-    write_wrapped(out, &method(sides, lines), "")?;
-    for warning in warnings(lines) {
-        write_wrapped(out, &warning, "  ")?;
-    }
-    for note in notes(sides, lines) {
-        write_wrapped(out, &note, "  ")?;
+    tables(out, parts, shape)?;
+    write_wrapped(out, &method(parts, shape), "")?;
+    for text in warnings(parts, "").iter().chain(&notes(parts)) {
+        write_wrapped(out, text, "  ")?;
     }
     Ok(())
 }
 
-/// One line for each comparison, or for each value of `--row` with a column for each of `--col`.
-fn grid(lines: &[Line], arguments: &CompareArgs) -> Result<Grid> {
-    let cells: Vec<&CellSummary> = lines.iter().map(|line| line.other).collect();
-    for key in &arguments.row {
-        check_key("--row", key, &cells)?;
-    }
-    if let Some(col) = &arguments.col {
-        check_key("--col", col, &cells)?;
-    }
-    let mut keys = match arguments.row.as_slice() {
-        [] => telling_keys(&cells, arguments.col.as_deref()),
-        given => given.to_vec(),
-    };
-    check_apart(&cells, &keys, arguments)?;
-    keys.retain(|key| !arguments.row.is_empty() || arguments.col.as_ref() != Some(key));
-    Ok(match &arguments.col {
-        Some(col) => beside(&in_order(lines, &keys), &keys, col),
-        None => below(&in_order(lines, &keys), &keys),
-    })
-}
-
-/// By the values of the keys, numbers by their size.
-fn in_order<'a, 'b>(lines: &'a [Line<'b>], keys: &[String]) -> Vec<&'a Line<'b>> {
-    let mut ordered: Vec<&Line> = lines.iter().collect();
-    ordered.sort_by(|a, b| {
-        let (a, b) = (name(a.other, keys), name(b.other, keys));
-        let pairs = a.iter().zip(&b);
-        let each = pairs.map(|(a, b)| by_size(a, b));
-        each.fold(Ordering::Equal, Ordering::then)
-    });
-    ordered
-}
-
-fn by_size(a: &str, b: &str) -> Ordering {
-    match (a.parse::<f64>(), b.parse::<f64>()) {
-        (Ok(a), Ok(b)) => a.total_cmp(&b),
-        _ => a.cmp(b),
-    }
-}
-
-/// The keys that tell all cells apart, as few as an eager choice finds: labels of zip axes first, then
-/// settings in their order.
-fn telling_keys(cells: &[&CellSummary], first: Option<&str>) -> Vec<String> {
-    let labels: BTreeSet<&String> = cells.iter().flat_map(|c| c.axis_labels.keys()).collect();
-    let settings: BTreeSet<&String> = cells.iter().flat_map(|c| c.settings.keys()).collect();
-    let mut settings: Vec<&str> = settings.into_iter().map(String::as_str).collect();
-    settings.sort_by_key(|key| declared_place(key));
-    let all = first
-        .into_iter()
-        .chain(labels.into_iter().map(String::as_str));
-    let mut keys: Vec<String> = Vec::new();
-    for key in all.chain(settings) {
-        let apart = |keys: &[String]| {
-            cells
-                .iter()
-                .map(|c| name(c, keys))
-                .collect::<BTreeSet<_>>()
-                .len()
-        };
-        let before = apart(&keys);
-        keys.push(key.to_owned());
-        if apart(&keys) == before {
-            keys.pop();
-        }
-    }
-    keys
-}
-
-fn name<'a>(cell: &'a CellSummary, keys: &[String]) -> Vec<&'a str> {
-    keys.iter()
-        .map(|key| value(cell, key).unwrap_or(""))
-        .collect()
-}
-
+/// Writes what a run's own table is followed by: ratios and verdicts, where `call` compares again.
+///
 /// # Errors
-/// Two comparisons would stand in one place.
-fn check_apart(cells: &[&CellSummary], keys: &[String], arguments: &CompareArgs) -> Result<()> {
-    let chosen: Vec<String> = keys.iter().chain(&arguments.col).cloned().collect();
-    let mut seen = BTreeSet::new();
-    let twice = cells.iter().find(|cell| !seen.insert(name(cell, &chosen)));
-    match twice {
-        // Cells that nothing tells apart are shown below each other.
-        Some(_) if arguments.row.is_empty() && arguments.col.is_none() => Ok(()),
-        Some(cell) => Err(wrong(format!(
-            "several comparisons are of {}: tell them apart with one more --row, or choose with --where",
-            said(cell, &chosen)
-        ))),
-        None => Ok(()),
+/// `out` cannot be written.
+pub fn print_below(out: &mut dyn Write, parts: &[Part], call: &str) -> Result<()> {
+    let shape = Shape {
+        row: &[],
+        col: None,
+        rates: false,
+    };
+    tables(out, parts, shape)?;
+    write_wrapped(out, &method(parts, shape), "")?;
+    for text in warnings(parts, call).iter().chain(&gaps(parts)) {
+        write_wrapped(out, text, "  ")?;
     }
+    Ok(())
 }
 
-/// `devices.threads = 2, input = no input`.
-fn said(cell: &CellSummary, keys: &[String]) -> String {
-    let said = keys
-        .iter()
-        .map(|key| format!("{key} = {}", value(cell, key).unwrap_or("")));
-    said.collect::<Vec<_>>().join(", ")
-}
-
-fn below(lines: &[&Line], keys: &[String]) -> Grid {
-    let mut columns: Vec<Column> = keys.iter().map(Column::left).collect();
-    columns.extend([
-        Column::right("A/s"),
-        Column::right("B/s"),
-        Column::right("B / A"),
-        Column::left("[95 %]"),
-        Column::right("n"),
-        Column::left("verdict"),
-    ]);
-    let mut grid = Grid::within(WIDTH, columns);
-    for line in lines {
-        let named = name(line.other, keys).into_iter().map(str::to_owned);
-        let figures = [
-            examples(line.base),
-            examples(line.other),
-            ratio(line.comparison.ratio.median),
-            interval(line),
-            line.comparison.repeats.to_string(),
-            verdict(line),
-        ];
-        grid.push(named.chain(figures).collect());
-    }
-    grid
-}
-
-/// Each place holds ratio, interval, n and verdict of one comparison.
-fn beside(lines: &[&Line], keys: &[String], col: &str) -> Grid {
-    let cells: Vec<&CellSummary> = lines.iter().map(|line| line.other).collect();
-    let mut across = values(&cells, col);
-    across.sort_by(|a, b| by_size(a, b));
-    let headers = across.iter().map(|value| format!("{col} = {value}"));
-    let columns = keys.iter().cloned().chain(headers).map(Column::left);
-    let mut grid = Grid::new(columns.collect());
-    let mut places: BTreeMap<Vec<&str>, Vec<String>> = BTreeMap::new();
-    let mut order: Vec<Vec<&str>> = Vec::new();
-    for line in lines {
-        let row = name(line.other, keys);
-        let at = across
-            .iter()
-            .position(|v| value(line.other, col) == Some(v));
-        if !order.contains(&row) {
-            order.push(row.clone());
+/// What is A and what is B of each comparison, and its lines.
+fn tables(out: &mut dyn Write, parts: &[Part], shape: Shape) -> Result<()> {
+    for part in parts {
+        for line in &part.sides.title {
+            writeln!(out, "{line}")?;
         }
-        let texts = places
-            .entry(row)
-            .or_insert_with(|| vec![String::new(); across.len()]);
-        if let Some(at) = at {
-            texts[at] = in_one_place(line);
+        match part.lines.is_empty() {
+            true => writeln!(out, "\nnothing completed can be compared\n")?,
+            false => write!(out, "\n{}\n", grid(&part.lines, shape)?)?,
         }
     }
-    for row in order {
-        let texts = places.remove(&row).unwrap_or_default();
-        grid.push(row.into_iter().map(str::to_owned).chain(texts).collect());
-    }
-    grid
-}
-
-fn in_one_place(line: &Line) -> String {
-    let middle = ratio(line.comparison.ratio.median);
-    let word = line.verdict.map_or("no verdict", |verdict| verdict.word());
-    let n = line.comparison.repeats;
-    let parts = [
-        middle,
-        interval(line),
-        word.to_owned(),
-        format!("(n = {n})"),
-    ];
-    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join(" ")
-}
-
-fn examples(cell: &CellSummary) -> String {
-    let figures = cell.figures.as_ref();
-    figures.map_or_else(String::new, |figures| grouped(median_rate(figures)))
-}
-
-/// Three decimals near 1, where a per cent counts.
-fn ratio(value: f64) -> String {
-    match (0.1..10.0).contains(&value) {
-        true => format!("{value:.3}"),
-        false => significant(value),
-    }
-}
-
-fn interval(line: &Line) -> String {
-    match (line.comparison.ratio.low, line.comparison.ratio.high) {
-        (Some(low), Some(high)) => format!("[{}, {}]", ratio(low), ratio(high)),
-        _ => String::new(),
-    }
-}
-
-fn verdict(line: &Line) -> String {
-    line.verdict
-        .map_or_else(|| "no verdict".to_owned(), |verdict| verdict.to_string())
+    Ok(())
 }
 
 /// How ratios came about, and what verdicts rest on.
-fn method(sides: &Sides, lines: &[Line]) -> String {
-    let mut text =
-        String::from("A/s and B/s are examples per second at the median step, B / A their ratio. ");
-    text += &match sides.is_one_run() {
+fn method(parts: &[Part], shape: Shape) -> String {
+    let mut text = String::from(match shape.rates {
+        true => "A/s and B/s are examples per second at the median step, B / A their ratio. ",
+        false => "B / A is the ratio of examples per second at the median step. ",
+    });
+    text += &match parts.iter().all(|part| part.sides.is_one_run()) {
         true => format!(
             "Repeats are paired by block, so that drift falls out: exact signed-rank intervals, bootstrapped from {} blocks up.",
             stats::BOOTSTRAP_FROM
         ),
         false => "A and B share no block: exact intervals of unpaired repeats (Mann-Whitney), and what changed on the machine between A and B is part of the ratio.".to_owned(),
     };
-    let judged = lines.iter().filter(|line| line.verdict.is_some()).count();
-    if judged > 1 {
-        text += &format!(" The {judged} verdicts hold together at 95 % (Holm).");
+    let lines = parts.iter().flat_map(|part| &part.lines);
+    let shown = lines.clone().filter(|line| line.verdict.is_some()).count();
+    match parts.iter().map(|part| part.decided).sum::<usize>() {
+        0 | 1 => {}
+        all if all == shown => {
+            text += &format!(" The {all} verdicts hold together at 95 % (Holm).");
+        }
+        all => {
+            text += &format!(
+                " Verdicts hold together over all {all} that are declared, at 95 % (Holm)."
+            );
+        }
     }
     text
 }
 
 /// One sentence for each difference that nobody named, then how to name them.
-fn warnings(lines: &[Line]) -> Vec<String> {
+fn warnings(parts: &[Part], call: &str) -> Vec<String> {
     let mut hidden: BTreeMap<&Difference, usize> = BTreeMap::new();
-    for difference in lines.iter().flat_map(|line| &line.hidden) {
+    let lines = parts.iter().flat_map(|part| &part.lines);
+    for difference in lines.flat_map(|line| &line.hidden) {
         *hidden.entry(difference).or_default() += 1;
     }
     let shown = |text: &str| match text {
@@ -284,48 +125,69 @@ fn warnings(lines: &[Line]) -> Vec<String> {
     if !keys.is_empty() {
         let flags = keys.iter().map(|key| format!("--allow-different {key}"));
         said.push(format!(
-            "to compare all the same, say so: {}",
+            "to compare all the same, say so: {call}{}",
             flags.collect::<Vec<_>>().join(" ")
         ));
     }
     said
 }
 
-/// Cells that are not compared, and what could not be checked.
-fn notes(sides: &Sides, lines: &[Line]) -> Vec<String> {
-    let mut notes: Vec<String> = sides.floors().map(|floor| floor.to_string()).collect();
-    for side in sides.without_record() {
-        notes.push(format!(
-            "{side} has no machine.toml: whether kernel, driver and compiler differ is not known"
-        ));
+/// The noise floor, then what could not be checked or compared.
+fn notes(parts: &[Part]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for Part { sides, .. } in parts {
+        notes.extend(sides.floors().map(|floor| floor.to_string()));
+        for side in sides.without_record() {
+            notes.push(format!(
+                "{side} has no machine.toml: whether kernel, driver and compiler differ is not known"
+            ));
+        }
+        notes.extend(sides.restless().map(|found| {
+            format!(
+                "{} of {}: its step time still changes while it is measured; more measure.warmup_steps may help",
+                found.reason(),
+                found.label
+            )
+        }));
     }
-    for (label, restless, all) in sides.restless() {
-        notes.push(format!(
-            "no steady state in {restless} of {all} repeats of {label}: its step time still changes while it is measured; more measure.warmup_steps may help"
-        ));
+    notes.extend(gaps(parts));
+    once_each(notes)
+}
+
+/// Cells and pairs that are not compared.
+fn gaps(parts: &[Part]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for Part { sides, lost, .. } in parts {
+        let alone = sides.alone.iter().filter(|(_, cells)| !cells.is_empty());
+        notes.extend(alone.map(|(side, cells)| without_pair(side, cells)));
+        if !lost.is_empty() {
+            notes.push(format!(
+                "not compared, without a block in common or without a rate: {}",
+                counted(lost.len() as u64, "pair")
+            ));
+        }
     }
-    for (side, cells) in sides.alone.iter().filter(|(_, cells)| !cells.is_empty()) {
-        let of = match *side {
-            "" => String::new(),
-            side => format!(" of {side}"),
-        };
-        let named = cells.iter().take(MAX_ALONE).map(|cell| cell.label.as_str());
-        let named = named.collect::<Vec<_>>().join("; ");
-        let more = match cells.len().saturating_sub(MAX_ALONE) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let count = counted(cells.len() as u64, "cell");
-        notes.push(format!(
-            "not compared, since nothing completed is declared like it: {count}{of}: {named}{more}"
-        ));
-    }
-    match sides.pairs.len() - lines.len() {
-        0 => {}
-        lost => notes.push(format!(
-            "not compared, without a block in common or without a rate: {}",
-            counted(lost as u64, "pair")
-        )),
-    }
+    once_each(notes)
+}
+
+fn without_pair(side: &str, cells: &[&CellSummary]) -> String {
+    let of = match side {
+        "" => String::new(),
+        side => format!(" of {side}"),
+    };
+    let named = cells.iter().take(MAX_ALONE).map(|cell| cell.label.as_str());
+    let named = named.collect::<Vec<_>>().join("; ");
+    let more = match cells.len().saturating_sub(MAX_ALONE) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let count = counted(cells.len() as u64, "cell");
+    format!("not compared, since nothing completed is declared like it: {count}{of}: {named}{more}")
+}
+
+/// Several comparisons of one result have notes in common.
+fn once_each(mut notes: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
     notes
 }

@@ -3,15 +3,15 @@
 
 use super::facts;
 use super::pairs::{Absent, Difference, Pair, pair};
+use super::process::{Process, processes, rate};
 use super::select::{self, KeyValue};
 use super::source::Results;
-use super::wrong;
+use crate::analysis::CellSummary;
 use crate::analysis::noise::{self, Floor};
 use crate::analysis::verdict::{Comparison, Verdict};
-use crate::analysis::{CellSummary, Figures};
 use crate::cli::CompareArgs;
-use crate::stats::{self, Block, Draws, Steady};
-use crate::table::{Measured, RepeatRow};
+use crate::commands::report::Restless;
+use crate::stats::{self, Block, Draws};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +20,11 @@ pub struct Sides<'a> {
     base: &'a Results,
     other: &'a Results,
     pub pairs: Vec<Pair<'a>>,
+    /// What both sides are of, where that is one result.
+    pub head: Option<String>,
     /// What is A and what is B, a line each.
     pub title: Vec<String>,
+    pub missing: Vec<Missing<'a>>,
     /// Cells that have no pair, by side.
     pub alone: Vec<(&'static str, Vec<&'a CellSummary>)>,
     /// Settings and facts that are meant to differ.
@@ -36,6 +39,52 @@ pub struct Line<'a> {
     /// What differs and was not named; there is no verdict then.
     pub hidden: Vec<Difference>,
     pub verdict: Option<Verdict>,
+}
+
+/// A comparison that cannot be made, since only one of its sides has completed repeats.
+#[derive(Clone, Copy)]
+pub struct Missing<'a> {
+    /// The cell that has none; where nothing is declared like it, the one that has some.
+    pub cell: &'a CellSummary,
+    /// What would be B.
+    pub other: &'a CellSummary,
+}
+
+/// Both sides of one comparison with its lines.
+pub struct Part<'a> {
+    pub sides: Sides<'a>,
+    pub lines: Vec<Line<'a>>,
+    /// Cells of B whose pairs have no line: they share no block with A, or have no rate.
+    pub lost: Vec<&'a CellSummary>,
+    /// Lines that have got a verdict, whether or not they are shown.
+    pub decided: usize,
+}
+
+impl<'a> From<Sides<'a>> for Part<'a> {
+    /// Undecided.
+    fn from(sides: Sides<'a>) -> Part<'a> {
+        let lines = sides.lines();
+        let has_line = |cell: &CellSummary| lines.iter().any(|line| std::ptr::eq(line.other, cell));
+        let paired = sides.pairs.iter().map(|pair| pair.other);
+        Part {
+            lost: paired.filter(|cell| !has_line(cell)).collect(),
+            decided: 0,
+            lines,
+            sides,
+        }
+    }
+}
+
+impl<'a> Pair<'a> {
+    fn missing(&self) -> Option<Missing<'a>> {
+        let (base, other) = (self.base, self.other);
+        let cell = match (&base.figures, &other.figures) {
+            (None, Some(_)) => base,
+            (Some(_), None) => other,
+            _ => return None,
+        };
+        Some(Missing { cell, other })
+    }
 }
 
 impl<'a> Sides<'a> {
@@ -53,11 +102,14 @@ impl<'a> Sides<'a> {
     pub fn between(base: &'a Results, other: &'a Results, arguments: &CompareArgs) -> Result<Self> {
         let base_cells = select::filter(&base.summary.cells, &arguments.only)?;
         let other_cells = select::filter(&other.summary.cells, &arguments.only)?;
-        let pairs = pair(
-            &measured(&base_cells),
-            &measured(&other_cells),
-            Absent::Differs,
-        );
+        let sides = [measured(&base_cells), measured(&other_cells)];
+        let pairs = pair(&sides[0], &sides[1], Absent::Differs);
+        let planned = pair(&base_cells, &other_cells, Absent::Differs);
+        let missing = planned.iter().filter_map(Pair::missing);
+        // What A has and B does not may have got lost; what is new in B is compared with nothing.
+        let gone = unpaired(unpaired(sides[0].clone(), &pairs), &planned);
+        let gone = gone.into_iter().map(|cell| Missing { cell, other: cell });
+        let missing = missing.chain(gone).collect();
         let named = |side: &str, results: &Results| {
             format!("{side}  {}, run {}", results.name, results.summary.run)
         };
@@ -66,6 +118,8 @@ impl<'a> Sides<'a> {
             alone: alone
                 .map(|(side, cells)| (side, unpaired(cells, &pairs)))
                 .into(),
+            missing,
+            head: None,
             title: vec![named("A", base), named("B", other)],
             named: arguments.allow_different.clone(),
             base,
@@ -74,56 +128,55 @@ impl<'a> Sides<'a> {
         })
     }
 
-    /// Cells of one result that differ in the key of `over` alone.
-    ///
-    /// # Errors
-    /// A key or value of the arguments that no cell has.
-    pub fn within(results: &'a Results, over: &str, arguments: &CompareArgs) -> Result<Self> {
-        let cells = select::filter(&results.summary.cells, &arguments.only)?;
-        let KeyValue { key, value } = KeyValue::parse("--over", over)?;
-        select::check_key("--over", key, &cells)?;
-        let values = select::values(&cells, key);
-        select::check_value("--over", KeyValue { key, value }, &values)?;
-        let others: Vec<&str> = values.into_iter().filter(|other| *other != value).collect();
-        if others.is_empty() {
-            return Err(wrong(format!(
-                "--over {over}: every cell has this value, so there is nothing to compare it with"
-            )));
-        }
+    /// Those of `cells`, all of one result, that differ in the key of `over` alone. What is `allowed` may
+    /// differ, too.
+    pub fn within(
+        results: &'a Results,
+        cells: Vec<&'a CellSummary>,
+        over: KeyValue,
+        allowed: &[String],
+    ) -> Self {
+        let KeyValue { key, value } = over;
+        let mut others = select::values(&cells, key);
+        others.retain(|other| *other != value);
         let side = |value: &str| {
-            let of_side = cells.iter().copied();
-            let of_side = of_side.filter(|cell| select::value(cell, key) == Some(value));
-            measured(&of_side.collect::<Vec<_>>())
+            let mut side = cells.clone();
+            side.retain(|cell| select::value(cell, key) == Some(value));
+            side
         };
-        let base = side(value);
-        let pairs: Vec<_> = others
-            .iter()
-            .flat_map(|other| pair(&base, &side(other), Absent::Follows))
-            .collect();
-        let mut named = arguments.allow_different.clone();
+        let paired = |chosen: fn(&[&'a CellSummary]) -> Vec<&'a CellSummary>| -> Vec<Pair<'a>> {
+            let base = chosen(&side(value));
+            let pairs = others.iter().map(|other| chosen(&side(other)));
+            let pairs = pairs.flat_map(|other| pair(&base, &other, Absent::Follows));
+            pairs.collect()
+        };
+        let (pairs, planned) = (paired(measured), paired(<[_]>::to_vec));
+        let mut named = allowed.to_vec();
         named.push(key.to_owned());
         if select::is_zip(&cells, key) {
             // Its labels stand for the settings that differ with them.
-            let differences = pairs.iter().flat_map(|pair| &pair.differences);
+            let both = pairs.iter().chain(&planned);
+            let differences = both.flat_map(|pair| &pair.differences);
             named.extend(differences.map(|difference| difference.key.clone()));
         }
+        let is_named = |one: &Difference| facts::is_named(one, &named);
+        let planned = planned.iter();
+        let planned = planned.filter(|pair| pair.differences.iter().all(is_named));
+        let missing = planned.filter_map(Pair::missing).collect();
         let compared = match others.as_slice() {
             [one] => format!("B  {key} = {one}"),
             _ => format!("B  every other {key}"),
         };
-        let title = vec![
-            format!("{}, run {}", results.name, results.summary.run),
-            format!("A  {key} = {value}"),
-            compared,
-        ];
-        Ok(Sides {
+        Sides {
             base: results,
             other: results,
+            head: Some(format!("{}, run {}", results.name, results.summary.run)),
+            title: vec![format!("A  {key} = {value}"), compared],
             alone: vec![("", unpaired(cells, &pairs))],
-            title,
+            missing,
             named,
             pairs,
-        })
+        }
     }
 
     /// Whether both sides are of one run, so that blocks pair them.
@@ -176,22 +229,13 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// Cells with repeats whose steps came to no rest while they were measured: the label, how many, and of
-    /// how many.
-    pub fn restless(&self) -> Vec<(&'a str, usize, usize)> {
+    /// Cells with repeats whose steps came to no rest while they were measured.
+    pub fn restless(&self) -> impl Iterator<Item = Restless<'a>> {
+        let pairs = self.pairs.iter();
+        let cells = pairs.flat_map(|pair| [(self.base, pair.base), (self.other, pair.other)]);
         let mut seen = BTreeSet::new();
-        let cells = self
-            .pairs
-            .iter()
-            .flat_map(|pair| [(self.base, pair.base), (self.other, pair.other)]);
-        let cells = cells.filter(|(side, cell)| seen.insert((&side.name, &cell.cell)));
-        let counted = cells.map(|(side, cell)| {
-            let processes = processes(side, cell);
-            let windows = processes.values().map(|process| &process.windows);
-            let restless = windows.filter(|windows| stats::steady(windows) == Steady::NotFound);
-            (cell.label.as_str(), restless.count(), processes.len())
-        });
-        counted.filter(|(_, restless, _)| *restless > 0).collect()
+        let cells = cells.filter(move |(side, cell)| seen.insert((&side.name, &cell.cell)));
+        cells.filter_map(|(side, cell)| side.restless(cell))
     }
 
     fn comparison(&self, pair: &Pair) -> Option<Comparison> {
@@ -216,53 +260,6 @@ impl<'a> Sides<'a> {
         let blocks: Vec<Block> = shared.iter().map(block).collect();
         Comparison::of_blocks(&blocks, Draws::default())
     }
-}
-
-/// One repeat of a cell, as it is compared.
-struct Process {
-    rate: f64,
-    /// Seconds of a step in each window; empty where they are not known.
-    windows: Vec<f64>,
-}
-
-impl Process {
-    /// One for the process, or one for each of its windows.
-    fn rates(&self, with_windows: bool) -> Vec<f64> {
-        match stats::median(&self.windows).filter(|_| with_windows) {
-            Some(middle) => {
-                let rate = |seconds: &f64| self.rate * middle / seconds;
-                self.windows.iter().map(rate).collect()
-            }
-            None => vec![self.rate],
-        }
-    }
-}
-
-/// The completed repeats of a cell by block. The later of two repeats of a block counts.
-fn processes(side: &Results, cell: &CellSummary) -> BTreeMap<u32, Process> {
-    let mut rows: Vec<&RepeatRow> = side.rows.iter().collect();
-    rows.retain(|row| row.key.cell == cell.cell && row.counts());
-    rows.sort_by_key(|row| row.key.repeat);
-    let process = |row: &&RepeatRow| {
-        let process = Process {
-            rate: rate(row.measured.as_ref()?),
-            windows: side.windows.of(&cell.cell, row.key.repeat),
-        };
-        Some((row.block, process))
-    };
-    rows.iter().filter_map(process).collect()
-}
-
-/// Examples per second over all replicas while a step takes as long as the median one does: what disturbs
-/// a few steps does not count.
-pub fn rate(measured: &Measured) -> f64 {
-    let examples_per_step = measured.examples as f64 / measured.steps as f64;
-    examples_per_step / measured.step_seconds_median
-}
-
-/// The median over a cell's repeats.
-pub fn median_rate(figures: &Figures) -> f64 {
-    figures.estimate(rate).median
 }
 
 fn measured<'a>(cells: &[&'a CellSummary]) -> Vec<&'a CellSummary> {

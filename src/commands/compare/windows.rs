@@ -1,9 +1,7 @@
 //! In: the `samples.csv` beside a table of repeats. Out: seconds of a step in each window of each repeat.
 //! Only the newest run is kept.
 
-use super::wrong;
-use crate::table::visit_samples;
-use anyhow::Result;
+use crate::table::{TableError, visit_samples};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -16,7 +14,7 @@ impl Windows {
     ///
     /// # Errors
     /// The file is no table of samples.
-    pub fn read(path: &Path, run: u32) -> Result<Windows> {
+    pub fn read(path: &Path, run: u32) -> Result<Windows, TableError> {
         let mut windows = Windows::default();
         if !path.is_file() {
             return Ok(windows);
@@ -31,8 +29,7 @@ impl Windows {
             let slowest = of_repeat.entry(sample.window.first_step).or_default();
             let seconds = sample.window.seconds / sample.window.steps as f64;
             *slowest = slowest.max(seconds);
-        })
-        .map_err(|error| wrong(error.to_string()))?;
+        })?;
         Ok(windows)
     }
 

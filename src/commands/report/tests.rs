@@ -6,7 +6,14 @@ use crate::terms::{Mark, Phase};
 
 fn printed(rows: &[RepeatRow], references: &[Reference]) -> String {
     let mut out = Vec::new();
-    report(&mut out, &Summary::of(rows), &cifar_story(), references).unwrap();
+    report(
+        &mut out,
+        &Summary::of(rows),
+        &cifar_story(),
+        references,
+        Vec::new(),
+    )
+    .unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -58,7 +65,14 @@ fn cells_that_exchange_between_processes_have_a_second_table() {
     rows.extend(ClusterBuilder::seed(4).repeats(6));
     rows.extend(ClusterBuilder::ring(4, 20.0).repeats(6));
     let mut out = Vec::new();
-    report(&mut out, &Summary::of(&rows), &cluster_story(), &[]).unwrap();
+    report(
+        &mut out,
+        &Summary::of(&rows),
+        &cluster_story(),
+        &[],
+        Vec::new(),
+    )
+    .unwrap();
     let printed = String::from_utf8(out).unwrap();
     insta::assert_snapshot!(printed, @r#"
     cell                   examples/s  [95 %]            n  speedup            eff.  overhead
@@ -225,4 +239,36 @@ fn the_floor_stands_below_the_table_and_what_was_taken_again_too() {
     noise floor ± 2.0 %: A/A twin of `1 device, input on host` 0.980 x [0.980, 0.980], n = 6
     1 disturbed repeat taken again: 2 devices, input on host
     ");
+}
+
+#[test]
+fn cells_without_a_steady_state_are_told_by_how_often_in_few_lines() {
+    let restless = |label, repeats| Restless {
+        label,
+        repeats,
+        of: 6,
+    };
+    let cells = vec![
+        restless("a", 1),
+        restless("b", 6),
+        restless("c", 1),
+        restless("d", 2),
+        restless("e", 3),
+        restless("f", 4),
+        restless("g", 5),
+    ];
+    let mut out = Vec::new();
+    write_restless(&mut out, cells).unwrap();
+    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @"
+    no steady state in 6 of 6 repeats: b
+    no steady state in 5 of 6 repeats: g
+    no steady state in 4 of 6 repeats: f
+    no steady state in 3 of 6 repeats: e
+    no steady state in 2 of 6 repeats: d
+    and 1 more
+    steps of such repeats still change while they are measured; more measure.warmup_steps may help
+    ");
+    let mut out = Vec::new();
+    write_restless(&mut out, Vec::new()).unwrap();
+    assert_eq!(out, b"");
 }

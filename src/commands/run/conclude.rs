@@ -4,6 +4,7 @@
 use super::schedule::Schedule;
 use crate::analysis::{self, Story, Summary, arrange};
 use crate::cli::ChartArgs;
+use crate::commands::compare::{self, Results, Windows};
 use crate::commands::plot::{self, Loaded, ResultFolder};
 use crate::commands::prepare::Prepared;
 use crate::commands::report::{self, Reference};
@@ -27,17 +28,49 @@ pub fn conclude(
     let folder = ResultFolder::at(prepared.folder.clone());
     let mut loaded = plot::load(&folder)?;
     schedule.mark_stale(prepared, journal.run(), &mut loaded.rows);
-    let summary = Summary::of_run(&loaded.rows, journal.run());
-    let references = compare(prepared, journal.run(), &loaded.rows);
+    let results = results(prepared, journal.run(), &loaded.rows)?;
+    let summary = &results.summary;
+    let references = measured_elsewhere(prepared, journal.run(), &loaded.rows);
+    let restless = summary.cells.iter();
+    let restless = restless.filter_map(|cell| results.restless(cell)).collect();
     let mut out = stdout().lock();
     writeln!(out)?;
-    report::report(&mut out, &summary, &loaded.story, &references)?;
-    write_summary(prepared, &summary, &loaded.story)?;
+    report::report(&mut out, summary, &loaded.story, &references, restless)?;
+    write_comparisons(&mut out, prepared, &loaded.story, &results)?;
+    write_summary(prepared, summary, &loaded.story)?;
     writeln!(out)?;
     for file in ["repeats.csv", "samples.csv", "summary.csv"] {
         writeln!(out, "{}", prepared.folder.join(file).display())?;
     }
     draw(&folder, &loaded, charts, &mut out)
+}
+
+/// The run as it is compared, with its raw timings.
+fn results(prepared: &Prepared, run: u32, rows: &[RepeatRow]) -> Result<Results> {
+    let windows = Windows::read(&prepared.folder.join("samples.csv"), run)?;
+    let name = prepared.folder.display().to_string();
+    Ok(Results::of_run(name, rows, run, windows))
+}
+
+/// Verdicts on what the file declares to be compared, and what of that cannot be.
+fn write_comparisons(
+    out: &mut dyn Write,
+    prepared: &Prepared,
+    story: &Story,
+    results: &Results,
+) -> Result<()> {
+    if !story.comparisons.is_empty() {
+        writeln!(out)?;
+        compare::write_declared(out, story, results)?;
+    }
+    for moot in &prepared.experiment.origin.moot {
+        let told = format!(
+            "not compared with {} = {}: flags or the environment leave no such cells",
+            moot.over, moot.base
+        );
+        report::write_wrapped(out, &told, "  ")?;
+    }
+    Ok(())
 }
 
 fn draw(
@@ -77,7 +110,7 @@ fn write_summary(prepared: &Prepared, summary: &Summary, story: &Story) -> Resul
 }
 
 /// What earlier runs here, and runs on other machines, measured of the same cells.
-fn compare(prepared: &Prepared, run: u32, rows: &[RepeatRow]) -> Vec<Reference> {
+fn measured_elsewhere(prepared: &Prepared, run: u32, rows: &[RepeatRow]) -> Vec<Reference> {
     let elsewhere = rows_of_other_machines(prepared);
     let (present, earlier): (Vec<&RepeatRow>, Vec<&RepeatRow>) =
         rows.iter().partition(|row| row.key.run == run);

@@ -1,20 +1,20 @@
-use crate::analysis::bottleneck::{Cause, Verdict, explain};
+use crate::analysis::bottleneck::{Cause, Finding, explain};
 use crate::analysis::sample_cluster::{ClusterBuilder, cluster_story};
 use crate::analysis::{Summary, arrange};
 use crate::terms::{Mark, Phase};
 
 const SINGLE: f64 = 150.0;
 
-/// The verdict on the last series of these cells.
-fn verdict(cells: impl IntoIterator<Item = ClusterBuilder>, repeats: u32) -> Verdict {
+/// The finding on the last series of these cells.
+fn finding(cells: impl IntoIterator<Item = ClusterBuilder>, repeats: u32) -> Finding {
     let rows: Vec<_> = cells.into_iter().flat_map(|c| c.repeats(repeats)).collect();
     let (summary, story) = (Summary::of(&rows), cluster_story());
     let view = arrange(&summary, &story, &story.leading_chart()).unwrap();
-    explain(&view).verdicts.pop().unwrap()
+    explain(&view).findings.pop().unwrap()
 }
 
 fn sentence(cells: impl IntoIterator<Item = ClusterBuilder>) -> String {
-    verdict(cells, 6).sentence
+    finding(cells, 6).sentence
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn one_process_that_was_not_measured_is_asked_for() {
 #[test]
 fn three_repeats_give_numbers_and_no_limit() {
     let cells = [ClusterBuilder::single(SINGLE), ClusterBuilder::seed(4)];
-    let verdict = verdict(cells, 3);
-    assert_eq!(verdict.cause, Cause::Undecided);
-    insta::assert_snapshot!(verdict.sentence, @"async: cannot decide with n = 3: 4 replicas reach 735 examples/s (n = 3), exchange 98 %, compute 2 % of the step so far (pull 49 %, push 40 %, wait 9 %; 144 MiB a step and worker at 0.333 GB/s a link, 2 % of the ceiling of 18.0 GB/s; the server takes 51.0 ms for an update and is busy 93 % of the time; gradients are 3.00 updates old on average): measure at least 6 repeats; against one process with 151 steps/s 0.0381 times the steps and 0.00953 per worker so far (cannot decide with n = 3).");
+    let finding = finding(cells, 3);
+    assert_eq!(finding.cause, Cause::Undecided);
+    insta::assert_snapshot!(finding.sentence, @"async: cannot decide with n = 3: 4 replicas reach 735 examples/s (n = 3), exchange 98 %, compute 2 % of the step so far (pull 49 %, push 40 %, wait 9 %; 144 MiB a step and worker at 0.333 GB/s a link, 2 % of the ceiling of 18.0 GB/s; the server takes 51.0 ms for an update and is busy 93 % of the time; gradients are 3.00 updates old on average): measure at least 6 repeats; against one process with 151 steps/s 0.0381 times the steps and 0.00953 per worker so far (cannot decide with n = 3).");
 }
 
 #[test]
