@@ -35,8 +35,8 @@
 //! # Invariants
 //!
 //! 1. The harness never computes, the worker never schedules: it knows a `Job`, no TOML, no sweep.
-//! 2. Everything right of the CSV is a pure function of one result folder: `xrun plot` runs nothing and
-//!    reads nothing else.
+//! 2. Everything right of the CSV is a pure function of one result folder, and a comparison of the folders
+//!    of one experiment: `xrun plot` runs nothing and reads nothing else.
 //! 3. Same file, same cells, same ids on every machine; same seed, same order.
 //! 4. A failing cell is a row. Only a broken file, a full disk or a bug ends a run.
 //! 5. One repeat at a time on a machine; a fresh set of processes for each; a core set for each replica.

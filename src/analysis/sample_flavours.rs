@@ -37,6 +37,10 @@ fn builder(flavour: &str, network: &str, threads: &str) -> RowBuilder {
         .set("build.flavour", flavour)
         .set("devices.threads", threads)
         .axis("network", network)
+        .set(
+            "model.convolution",
+            network.rsplit(' ').next().unwrap_or(network),
+        )
         .label(&format!("{flavour}, {network}, {threads}"))
 }
 

@@ -1,20 +1,22 @@
 //! `xrun plot RESULTS`: draws every chart again from the result folders alone.
 //!
-//! In: folders with `experiment.toml` and `repeats.csv`. Out: pictures under `plots/`. No chart needs
-//! `samples.csv`: every point of every chart is one cell over its repeats, and repeats carry their own
-//! medians and phases. So the size of the raw timings does not matter here.
+//! In: folders with `experiment.toml` and `repeats.csv`. Out: pictures under `plots/`, and a table of what an
+//! experiment compares. No chart needs `samples.csv`: every point of every chart is one cell over its repeats,
+//! and repeats carry their own medians and phases. Only a verdict on many blocks rests on windows.
+
+pub mod comparison;
 
 use super::Ending;
-use crate::analysis::{Story, Summary};
-use crate::chart::{self, Figure, NoFigure, draw};
+use crate::analysis::{Story, Summary, name_as_planned};
+use crate::chart::{self, NoFigure, Picture, draw};
 use crate::cli::{Format, PlotArgs};
-use crate::plan::{self, Cell};
+use crate::plan;
 use crate::table::stale::mark_superseded;
 use crate::table::{RepeatRow, read_repeats};
 use anyhow::{Context, Result};
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 
 /// Draws everything below the folders that the command names.
@@ -22,19 +24,16 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// As [`plot`], and where anything could not be drawn.
 pub fn run(arguments: &PlotArgs) -> Result<Ending> {
-    let mut problems = 0;
-    for results in &arguments.folders {
-        let call = Plot {
-            results: results.clone(),
-            plots: arguments.charts.plots.clone(),
-            format: arguments.charts.format,
-        };
-        let plotted = plot(&call, load, &mut std::io::stdout())?;
-        problems += plotted.problems;
-    }
+    let call = Plot {
+        results: arguments.folders.clone(),
+        plots: arguments.charts.plots.clone(),
+        format: arguments.charts.format,
+    };
+    let plotted = plot(&call, load, &mut std::io::stdout())?;
     anyhow::ensure!(
-        problems == 0,
-        "{problems} of the folders and charts could not be drawn, for the reasons above"
+        plotted.problems == 0,
+        "{} of the folders and charts could not be drawn, for the reasons above",
+        plotted.problems
     );
     Ok(Ending::Done)
 }
@@ -50,20 +49,8 @@ pub fn load(folder: &ResultFolder) -> Result<Loaded> {
         std::iter::empty(),
         &[],
     )?;
-    let cells: HashMap<&str, &Cell> = plan
-        .cells
-        .iter()
-        .map(|cell| (cell.id.0.as_str(), cell))
-        .collect();
     let mut rows = read_repeats(&folder.path.join("repeats.csv"))?;
-    rows.retain_mut(|row| match cells.get(row.key.cell.as_str()) {
-        Some(cell) => {
-            row.label.clone_from(&cell.label);
-            row.axis_labels = cell.axis_labels.iter().cloned().collect();
-            true
-        }
-        None => false,
-    });
+    name_as_planned(&mut rows, &plan.cells);
     mark_superseded(&mut rows);
     let story = Story::of(&experiment, &folder.machine, |id| id.key().to_owned());
     Ok(Loaded { story, rows })
@@ -72,7 +59,8 @@ pub fn load(folder: &ResultFolder) -> Result<Loaded> {
 /// What to draw, and where to.
 #[derive(Clone, Debug)]
 pub struct Plot {
-    pub results: PathBuf,
+    /// Result folders, or folders above some.
+    pub results: Vec<PathBuf>,
     pub plots: PathBuf,
     pub format: Format,
 }
@@ -102,33 +90,34 @@ pub struct Plotted {
     pub problems: usize,
 }
 
+impl AddAssign for Plotted {
+    fn add_assign(&mut self, more: Plotted) {
+        self.files += more.files;
+        self.problems += more.problems;
+    }
+}
+
 /// Deepest folder below the given one: `<experiment>/<machine>/variants/<hash>`.
 const MAX_DEPTH: usize = 4;
 
-/// Draws all result folders below `plot.results`, each on its own: what is broken is said on `out`,
-/// and the rest is still drawn.
+/// Draws all result folders below `plot.results`, each on its own, and then what those of one experiment
+/// compare: what is broken is said on `out`, and the rest is still drawn.
 ///
 /// # Errors
-/// When there is no such folder, when nothing is below it, and when `out` cannot be written.
+/// When there is no such folder, when nothing is below one, and when `out` cannot be written.
 pub fn plot(
     plot: &Plot,
     load: impl Fn(&ResultFolder) -> Result<Loaded>,
     out: &mut dyn Write,
 ) -> Result<Plotted> {
-    let folders = result_folders(&plot.results)?;
-    anyhow::ensure!(
-        !folders.is_empty(),
-        "no results below {}: a result folder has experiment.toml and repeats.csv; run an experiment first",
-        plot.results.display()
-    );
     let mut total = Plotted::default();
-    for folder in &folders {
-        match load(folder) {
+    let mut read = Vec::new();
+    for folder in all_folders(&plot.results)? {
+        match load(&folder) {
             Ok(loaded) => {
-                let place = place(&plot.plots, folder, &loaded.story.name);
-                let plotted = draw_folder(&place, &loaded, plot.format, out)?;
-                total.files += plotted.files;
-                total.problems += plotted.problems;
+                let place = place(&plot.plots, &folder, &loaded.story.name);
+                total += draw_folder(&place, &loaded, plot.format, out)?;
+                read.push((folder, loaded));
             }
             Err(error) => {
                 writeln!(out, "{} is not drawn: {error:#}", folder.path.display())?;
@@ -136,7 +125,29 @@ pub fn plot(
             }
         }
     }
+    let read: Vec<_> = read
+        .iter()
+        .map(|(folder, loaded)| (folder, loaded))
+        .collect();
+    total += comparison::draw_all(&plot.plots, &read, load, plot.format, out)?;
     Ok(total)
+}
+
+/// Every result folder below the roots once, though it may be below several of them.
+fn all_folders(roots: &[PathBuf]) -> Result<Vec<ResultFolder>> {
+    let mut folders: Vec<ResultFolder> = Vec::new();
+    for root in roots {
+        let found = result_folders(root)?;
+        anyhow::ensure!(
+            !found.is_empty(),
+            "no results below {}: a result folder has experiment.toml and repeats.csv; run an experiment first",
+            root.display()
+        );
+        let new = found.into_iter().filter(|folder| !folders.contains(folder));
+        let new: Vec<_> = new.collect();
+        folders.extend(new);
+    }
+    Ok(folders)
 }
 
 /// Draws the charts of one folder into `place` and lists the files on `out`.
@@ -249,7 +260,7 @@ fn unused(names: &[String], kind: &str) -> String {
         .expect("there are more numbers than charts")
 }
 
-fn save(place: &Path, name: &str, figure: &Figure, format: Format) -> Result<Vec<PathBuf>> {
+fn save(place: &Path, name: &str, figure: &impl Picture, format: Format) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(place).with_context(|| format!("creating {}", place.display()))?;
     let mut files = Vec::new();
     if format != Format::Png {

@@ -1,6 +1,7 @@
 //! Whole-program tests: the real binary, real processes, real files.
 
 mod compare;
+mod comparison;
 mod declared;
 mod files;
 mod flavours;

@@ -41,7 +41,7 @@ fn one_broken_folder_leaves_the_rest_drawn() {
     let call = Plot {
         plots: root.path().join("plots"),
         format: Format::Svg,
-        results,
+        results: vec![results],
     };
     let mut out = Vec::new();
     let plotted = plot(&call, load, &mut out).unwrap();
@@ -87,7 +87,7 @@ fn a_chart_without_data_is_said_and_not_drawn() {
 fn a_folder_without_results_is_an_error() {
     let root = tempfile::tempdir().unwrap();
     let call = Plot {
-        results: root.path().to_path_buf(),
+        results: vec![root.path().to_path_buf()],
         plots: root.path().join("plots"),
         format: Format::Both,
     };

@@ -80,7 +80,9 @@ fn draw(
     out: &mut dyn Write,
 ) -> Result<()> {
     let place = plot::place(&charts.plots, folder, &loaded.story.name);
-    let plotted = plot::draw_folder(&place, loaded, charts.format, out)?;
+    let mut plotted = plot::draw_folder(&place, loaded, charts.format, out)?;
+    let own = [(folder, loaded)];
+    plotted += plot::comparison::draw_all(&charts.plots, &own, plot::load, charts.format, out)?;
     anyhow::ensure!(
         plotted.problems == 0,
         "{} charts could not be drawn, for the reasons above",
