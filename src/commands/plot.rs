@@ -7,14 +7,13 @@
 pub mod comparison;
 
 use super::Ending;
-use crate::analysis::{Story, Summary};
+use crate::analysis::{Story, Summary, name_as_planned};
 use crate::chart::{self, NoFigure, Picture, draw};
 use crate::cli::{Format, PlotArgs};
-use crate::plan::{self, Cell};
+use crate::plan;
 use crate::table::stale::mark_superseded;
 use crate::table::{RepeatRow, read_repeats};
 use anyhow::{Context, Result};
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::ops::AddAssign;
@@ -50,20 +49,8 @@ pub fn load(folder: &ResultFolder) -> Result<Loaded> {
         std::iter::empty(),
         &[],
     )?;
-    let cells: HashMap<&str, &Cell> = plan
-        .cells
-        .iter()
-        .map(|cell| (cell.id.0.as_str(), cell))
-        .collect();
     let mut rows = read_repeats(&folder.path.join("repeats.csv"))?;
-    rows.retain_mut(|row| match cells.get(row.key.cell.as_str()) {
-        Some(cell) => {
-            row.label.clone_from(&cell.label);
-            row.axis_labels = cell.axis_labels.iter().cloned().collect();
-            true
-        }
-        None => false,
-    });
+    name_as_planned(&mut rows, &plan.cells);
     mark_superseded(&mut rows);
     let story = Story::of(&experiment, &folder.machine, |id| id.key().to_owned());
     Ok(Loaded { story, rows })

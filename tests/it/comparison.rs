@@ -90,7 +90,7 @@ fn a_run_and_a_later_plot_write_the_comparison_of_all_machines() {
     assert_eq!(rows(&place.join("comparison.csv")), table);
 
     // A folder that cannot be read is not what the run of another machine is about.
-    fs::write(results.join("there/repeats.csv"), "nonsense").unwrap();
+    fs::write(results.join("there/experiment.toml"), "schema = ").unwrap();
     let called = project.run(&["tiny.toml", "--machine", "here"]).expect(0);
     assert!(
         called.text().contains("is not compared"),

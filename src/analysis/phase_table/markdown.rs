@@ -29,36 +29,38 @@ impl PhaseTable {
 
 impl Block {
     pub(super) fn markdown(&self, parts: &[TimePart]) -> String {
-        let mut text = format!(
-            "\n## {}: {}\n\n{}, run {}.\n\n",
-            self.machine,
-            self.title(),
-            self.counts(),
-            self.run
-        );
-        let heads = parts.iter().map(|part| part.title());
-        let heads = [String::new(), escaped(&self.comparison.over)]
-            .into_iter()
-            .chain(heads);
-        push_line(&mut text, heads.chain(["verdict".to_owned()]));
-        let sides = ["---", "---"]
-            .into_iter()
-            .chain(parts.iter().map(|_| "---:"));
-        push_line(&mut text, sides.chain(["---"]).map(str::to_owned));
-        if !self.floors.is_empty() {
-            push_line(&mut text, self.floor_line(parts));
-        }
-        let mut above = None;
-        for row in &self.rows {
-            // A context is named once, above the rows that share it.
-            let context = Some(&row.context).filter(|context| above != Some(*context));
-            push_line(&mut text, row.line(parts, context));
-            above = Some(&row.context);
+        let mut text = format!("\n## {}: {}\n\n", self.machine, self.title());
+        match self.rows.is_empty() {
+            true => text += "Nothing was measured that could be compared.\n",
+            false => self.push_table(&mut text, parts),
         }
         for note in self.notes() {
             text += &format!("\n{note}\n");
         }
         text
+    }
+
+    fn push_table(&self, text: &mut String, parts: &[TimePart]) {
+        *text += &format!("{}, run {}.\n\n", self.counts(), self.run);
+        let heads = parts.iter().map(|part| part.title());
+        let heads = [String::new(), escaped(&self.comparison.over)]
+            .into_iter()
+            .chain(heads);
+        push_line(text, heads.chain(["verdict".to_owned()]));
+        let sides = ["---", "---"]
+            .into_iter()
+            .chain(parts.iter().map(|_| "---:"));
+        push_line(text, sides.chain(["---"]).map(str::to_owned));
+        if !self.floors.is_empty() {
+            push_line(text, self.floor_line(parts));
+        }
+        let mut above = None;
+        for row in &self.rows {
+            // A context is named once, above the rows that share it.
+            let context = Some(&row.context).filter(|context| above != Some(*context));
+            push_line(text, row.line(parts, context));
+            above = Some(&row.context);
+        }
     }
 
     fn floor_line(&self, parts: &[TimePart]) -> impl Iterator<Item = String> {

@@ -284,3 +284,19 @@ fn a_lone_context_is_not_said_and_marks_and_absent_cells_are() {
     skipped (no GPU is here): cuda | 1
     "#);
 }
+
+#[test]
+fn a_machine_without_a_pair_says_so() {
+    let rows = RowBuilder::cifar10(1).skipped("no GPU is here", 1);
+    let table = flavour_table(&[("box", rows)]);
+    let page = table.markdown();
+    let (_, block) = page.split_once("## ").unwrap();
+    insta::assert_snapshot!(block, @"
+    box: build.flavour against plain
+
+    Nothing was measured that could be compared.
+
+    skipped (no GPU is here): 1 device, input on host
+    ");
+    assert_eq!(table.long_form(), Vec::<crate::analysis::SummaryRow>::new());
+}
