@@ -16,7 +16,7 @@ const LIMITS: [f64; 6] = [1.1, 1.25, 1.5, 2.0, 3.0, 4.0];
 const MAX_NOTES: usize = 8;
 const COLOURS: [&str; 2] = [
     "whole step: coloured where the verdict is faster or slower; all verdicts of a machine hold \
-     together at 95 % (Holm)",
+     together at 95 % (max-T)",
     "other parts, on which there is no verdict: coloured where their whole interval, which holds by \
      itself, lies outside their noise floor, or on one side of 1 where no A/A twin tells the floor",
 ];

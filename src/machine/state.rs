@@ -97,8 +97,9 @@ impl<'a> Watch<'a> {
         self.temperatures.extend(readings::temperature_celsius());
     }
 
-    /// What was seen. Of a repeat that was not completed there is nothing to judge.
-    pub fn end(mut self, completed: bool) -> Seen {
+    /// What was seen. `measured_seconds` is how long the repeat measured; none where it was not
+    /// completed, so that there is nothing to judge.
+    pub fn end(mut self, measured_seconds: Option<f64>) -> Seen {
         let seconds = self.started.elapsed().as_secs_f64();
         let after = Counters::read(self.processors);
         if self.clocks.is_empty() {
@@ -113,8 +114,9 @@ impl<'a> Watch<'a> {
             seconds,
             cores: self.processors.pinned.len(),
         };
-        let judged = completed && span.is_told(self.processors);
-        let disturbance = judged.then(|| disturbance::reason(&state, span)).flatten();
+        let disturbance = measured_seconds
+            .filter(|measured| span.is_told(*measured, self.processors))
+            .and_then(|_| disturbance::reason(&state, span));
         Seen { state, disturbance }
     }
 }
@@ -215,7 +217,7 @@ mod tests {
         while readings::own_ticks().unwrap() < before + 10 {
             assert!(start.elapsed() < Duration::from_secs(60), "work is counted");
         }
-        let seen = watch.end(false);
+        let seen = watch.end(None);
         assert!((0.0..=1.05).contains(&seen.state.other_cpu_share.unwrap()));
         assert_eq!(
             seen.disturbance, None,

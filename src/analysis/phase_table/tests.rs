@@ -30,7 +30,7 @@ fn each_machine_has_a_block_and_a_line_for_each_compared_cell() {
 
     > Is the optimised build slower?
 
-    A ratio is the base's time over the other's, for the same examples: above 1, the other is faster. Repeats are paired by block; each interval holds at 95 % by itself. **Bold** stands out: of the whole step, where the verdict is faster or slower; of another part, where the whole interval lies outside the noise floor of that part. Verdicts are on the whole step alone, and hold together at 95 % (Holm). `–` is a part that takes less than half a per cent of the base's step.
+    A ratio is the base's time over the other's, for the same examples: above 1, the other is faster. Repeats are paired by block; each interval holds at 95 % by itself. **Bold** stands out: of the whole step, where the verdict is faster or slower; of another part, where the whole interval lies outside the noise floor of that part. Verdicts are on the whole step alone, and hold together at 95 % (max-T). `–` is a part that takes less than half a per cent of the base's step.
 
     ## box-a: build.flavour against plain
 

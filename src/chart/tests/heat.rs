@@ -70,24 +70,24 @@ fn boxes_have_colours_where_ratios_stand_out_and_each_machine_a_block() {
     start-up and first step, data, forward, backward, apply, whole step; full from 2
     intel-xeon-2-cores: build.flavour against plain, n = 8
       floors: ± 1.5 %, , ± 1.1 %, ± 1.1 %, ± 1.1 %, ± 1.1 %
-      threads 1, cifar10 im2col | avx512 *: 1.005 [0.993, 1.019] grey; empty; 1.627 [1.611, 1.643] blue; 1.577 [1.562, 1.593] blue; 1.004 [0.995, 1.014] grey; 1.551 [1.536, 1.566] grey; undecided
-      threads 1, cifar10 im2col | checked *: 0.998 [0.993, 1.004] grey; empty; 0.709 [0.706, 0.712] orange; 0.829 [0.825, 0.833] orange; 0.998 [0.995, 1.003] grey; 0.785 [0.782, 0.789] grey; undecided
+      threads 1, cifar10 im2col | avx512 *: 1.005 [0.993, 1.019] grey; empty; 1.627 [1.611, 1.643] blue; 1.577 [1.562, 1.593] blue; 1.004 [0.995, 1.014] grey; 1.551 [1.536, 1.566] blue; faster
+      threads 1, cifar10 im2col | checked *: 0.998 [0.993, 1.004] grey; empty; 0.709 [0.706, 0.712] orange; 0.829 [0.825, 0.833] orange; 0.998 [0.995, 1.003] grey; 0.785 [0.782, 0.789] orange; slower
       threads 1, cifar10 auto | avx512: 1.006 [0.992, 1.012] grey; empty; 1.014 [1.004, 1.019] grey; 1.004 [0.994, 1.009] grey; 1.004 [0.994, 1.009] grey; 1.008 [0.997, 1.013] grey; equivalent
-      threads 1, cifar10 auto | checked: 1.000 [0.990, 1.006] grey; empty; 0.710 [0.705, 0.713] orange; 0.830 [0.824, 0.834] orange; 1.000 [0.993, 1.004] grey; 0.786 [0.780, 0.790] grey; undecided
-      threads 2, cifar10 im2col | avx512: 1.005 [0.989, 1.019] grey; empty; 1.625 [1.610, 1.638] blue; 1.575 [1.560, 1.587] blue; 1.003 [0.994, 1.011] grey; 1.549 [1.534, 1.561] grey; undecided
-      threads 2, cifar10 im2col | checked: 1.004 [0.991, 1.018] grey; empty; 0.712 [0.706, 0.717] orange; 0.832 [0.826, 0.838] orange; 1.002 [0.995, 1.010] grey; 0.788 [0.782, 0.794] grey; undecided
+      threads 1, cifar10 auto | checked: 1.000 [0.990, 1.006] grey; empty; 0.710 [0.705, 0.713] orange; 0.830 [0.824, 0.834] orange; 1.000 [0.993, 1.004] grey; 0.786 [0.780, 0.790] orange; slower
+      threads 2, cifar10 im2col | avx512: 1.005 [0.989, 1.019] grey; empty; 1.625 [1.610, 1.638] blue; 1.575 [1.560, 1.587] blue; 1.003 [0.994, 1.011] grey; 1.549 [1.534, 1.561] blue; faster
+      threads 2, cifar10 im2col | checked: 1.004 [0.991, 1.018] grey; empty; 0.712 [0.706, 0.717] orange; 0.832 [0.826, 0.838] orange; 1.002 [0.995, 1.010] grey; 0.788 [0.782, 0.794] orange; slower
       threads 2, cifar10 auto | avx512: 0.989 [0.980, 1.004] grey; empty; 1.003 [0.999, 1.013] grey; 0.994 [0.989, 1.003] grey; 0.994 [0.989, 1.003] grey; 0.997 [0.993, 1.006] grey; equivalent
-      threads 2, cifar10 auto | checked: 0.997 [0.983, 1.013] grey; empty; 0.709 [0.703, 0.715] orange; 0.829 [0.822, 0.836] orange; 0.998 [0.990, 1.008] grey; 0.785 [0.779, 0.792] grey; undecided
+      threads 2, cifar10 auto | checked: 0.997 [0.983, 1.013] grey; empty; 0.709 [0.703, 0.715] orange; 0.829 [0.822, 0.836] orange; 0.998 [0.990, 1.008] grey; 0.785 [0.779, 0.792] orange; slower
     amd-epyc-8-cores: build.flavour against plain, n = 6
       floors: ± 1.6 %, , ± 1.2 %, ± 1.2 %, ± 1.2 %, ± 1.2 %
-      threads 1, cifar10 im2col | avx512 *: 1.006 [0.993, 1.025] grey; empty; 1.627 [1.611, 1.651] blue; 1.577 [1.562, 1.600] blue; 1.004 [0.995, 1.019] grey; 1.551 [1.536, 1.574] grey; undecided
-      threads 1, cifar10 im2col | checked *: 0.998 [0.989, 1.010] grey; empty; 0.709 [0.704, 0.715] orange; 0.829 [0.823, 0.836] orange; 0.999 [0.991, 1.007] grey; 0.785 [0.779, 0.792] grey; undecided
+      threads 1, cifar10 im2col | avx512 *: 1.006 [0.993, 1.025] grey; empty; 1.627 [1.611, 1.651] blue; 1.577 [1.562, 1.600] blue; 1.004 [0.995, 1.019] grey; 1.551 [1.536, 1.574] blue; faster
+      threads 1, cifar10 im2col | checked *: 0.998 [0.989, 1.010] grey; empty; 0.709 [0.704, 0.715] orange; 0.829 [0.823, 0.836] orange; 0.999 [0.991, 1.007] grey; 0.785 [0.779, 0.792] orange; slower
       threads 1, cifar10 auto | avx512: 1.006 [0.999, 1.017] grey; empty; 1.015 [1.009, 1.023] grey; 1.005 [0.999, 1.013] grey; 1.005 [0.999, 1.013] grey; 1.008 [1.003, 1.017] grey; equivalent
-      threads 1, cifar10 auto | checked: 0.997 [0.984, 1.009] grey; empty; 0.708 [0.702, 0.715] orange; 0.828 [0.820, 0.836] orange; 0.998 [0.988, 1.007] grey; 0.784 [0.777, 0.792] grey; undecided
-      threads 2, cifar10 im2col | avx512: 1.008 [0.977, 1.029] grey; empty; 1.627 [1.599, 1.646] blue; 1.577 [1.549, 1.596] blue; 1.005 [0.987, 1.016] grey; 1.551 [1.524, 1.569] grey; undecided
-      threads 2, cifar10 im2col | checked: 1.006 [0.994, 1.025] grey; empty; 0.712 [0.708, 0.720] orange; 0.833 [0.827, 0.842] orange; 1.003 [0.996, 1.015] grey; 0.789 [0.783, 0.798] grey; undecided
+      threads 1, cifar10 auto | checked: 0.997 [0.984, 1.009] grey; empty; 0.708 [0.702, 0.715] orange; 0.828 [0.820, 0.836] orange; 0.998 [0.988, 1.007] grey; 0.784 [0.777, 0.792] orange; slower
+      threads 2, cifar10 im2col | avx512: 1.008 [0.977, 1.029] grey; empty; 1.627 [1.599, 1.646] blue; 1.577 [1.549, 1.596] blue; 1.005 [0.987, 1.016] grey; 1.551 [1.524, 1.569] blue; faster
+      threads 2, cifar10 im2col | checked: 1.006 [0.994, 1.025] grey; empty; 0.712 [0.708, 0.720] orange; 0.833 [0.827, 0.842] orange; 1.003 [0.996, 1.015] grey; 0.789 [0.783, 0.798] orange; slower
       threads 2, cifar10 auto | avx512: 0.987 [0.976, 1.017] grey; empty; 1.003 [0.996, 1.020] grey; 0.993 [0.986, 1.010] grey; 0.993 [0.986, 1.010] grey; 0.996 [0.990, 1.014] grey; equivalent
-      threads 2, cifar10 auto | checked: 0.992 [0.976, 1.014] grey; empty; 0.707 [0.700, 0.716] orange; 0.826 [0.819, 0.837] orange; 0.996 [0.986, 1.008] grey; 0.783 [0.776, 0.792] grey; undecided
+      threads 2, cifar10 auto | checked: 0.992 [0.976, 1.014] grey; empty; 0.707 [0.700, 0.716] orange; 0.826 [0.819, 0.837] orange; 0.996 [0.986, 1.008] grey; 0.783 [0.776, 0.792] orange; slower
     laptop: build.flavour against plain, n = 2
       floors: ± 0.3 %, , ± 0.2 %, ± 0.2 %, ± 0.2 %, ± 0.2 %
       threads 1, cifar10 im2col | avx512 *: 1.004  grey; empty; 1.625  grey; 1.575  grey; 1.003  grey; 1.549  grey; undecided
@@ -98,12 +98,10 @@ fn boxes_have_colours_where_ratios_stand_out_and_each_machine_a_block() {
       threads 2, cifar10 im2col | checked: 1.021  grey; empty; 0.718  grey; 0.840  grey; 1.012  grey; 0.795  grey; undecided
       threads 2, cifar10 auto | avx512: 0.986  grey; empty; 1.002  grey; 0.992  grey; 0.992  grey; 0.996  grey; undecided
       threads 2, cifar10 auto | checked: 0.988  grey; empty; 0.705  grey; 0.825  grey; 0.993  grey; 0.781  grey; undecided
-    note: whole step: coloured where the verdict is faster or slower; all verdicts of a machine hold together at 95 % (Holm)
+    note: whole step: coloured where the verdict is faster or slower; all verdicts of a machine hold together at 95 % (max-T)
     note: other parts, on which there is no verdict: coloured where their whole interval, which holds by itself, lies outside their noise floor, or on one side of 1 where no A/A twin tells the floor
     note: * the cell or its base is oversubscribed
-    note: intel-xeon-2-cores: undecided: one of 8 needs n = 9 (6 rows)
     note: intel-xeon-2-cores: skipped (no GPU is here): cuda
-    note: amd-epyc-8-cores: undecided: one of 8 needs n = 9 (6 rows)
     note: amd-epyc-8-cores: skipped (no GPU is here): cuda
     note: laptop: undecided: cannot decide with n = 2 (8 rows)
     note: laptop: skipped (no GPU is here): cuda

@@ -102,7 +102,7 @@ impl Campaign<'_> {
             progress.update(update);
         })?;
         let measured = result.measured.as_ref();
-        around.seen = watch.end(measured.is_some());
+        around.seen = watch.end(measured.map(|measured| measured.elapsed_seconds));
         Ok((around, result))
     }
 

@@ -4,6 +4,9 @@
 use super::readings::TICKS_PER_SECOND;
 use super::{Processors, State};
 
+/// Shares of a shorter time mean nothing: starting and ending is most of such a repeat.
+const LEAST_SECONDS: f64 = 0.25;
+
 /// Processor time, in seconds, that others may always take: one short job of another process is a large
 /// share of a short repeat, and the kernel counts in ticks of a hundredth of a second.
 const ALWAYS_OTHERS: f64 = 0.05;
@@ -18,9 +21,10 @@ const MOST_OTHERS: f64 = 0.05;
 /// A processor that is taken away for a fiftieth of the time delays every step that waits for it.
 const MOST_STEAL: f64 = 0.02;
 
-/// Where and for how long a repeat measured.
+/// Where and for how long a repeat was.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
+    /// From launch to the end of its last process.
     pub seconds: f64,
     /// Cores that the repeat has.
     pub cores: usize,
@@ -32,12 +36,12 @@ impl Span {
         share.max(always / (self.seconds * self.cores as f64))
     }
 
-    /// Whether what others used can be told. Times of each processor are whole ticks: with many
-    /// processors the rounding alone may come near the limit.
-    pub fn is_told(self, processors: Processors) -> bool {
+    /// Whether the repeat measured for long enough to be judged. Times of each processor are whole ticks:
+    /// with many processors the rounding alone may come near the limit.
+    pub fn is_told(self, measured_seconds: f64, processors: Processors) -> bool {
         let rounding = processors.usable.len() as f64 / TICKS_PER_SECOND;
         let allowed = self.limit(MOST_OTHERS, ALWAYS_OTHERS) * self.seconds * self.cores as f64;
-        self.seconds > 0.0 && rounding < allowed
+        measured_seconds >= LEAST_SECONDS && rounding < allowed
     }
 }
 
@@ -114,16 +118,16 @@ mod tests {
     }
 
     #[test]
-    fn few_cores_of_many_are_not_told_in_a_short_time() {
+    fn short_repeats_and_few_cores_of_many_are_not_judged() {
         let tells = |seconds: f64, usable: usize, cores: usize| {
             let cpus: Vec<usize> = (0..usable).collect();
             let processors = Processors {
                 usable: &cpus,
                 pinned: &cpus[..cores],
             };
-            Span { seconds, cores }.is_told(processors)
+            Span { seconds, cores }.is_told(seconds, processors)
         };
-        assert!(tells(0.1, 2, 1) && !tells(0.0, 2, 1) && !tells(0.1, 8, 1));
+        assert!(tells(0.25, 2, 1) && !tells(0.24, 2, 1) && !tells(0.25, 8, 1));
         assert!(!tells(10.0, 128, 1) && tells(30.0, 128, 1) && tells(10.0, 128, 8));
     }
 }
