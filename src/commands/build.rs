@@ -30,11 +30,12 @@ pub fn run(arguments: &BuildArgs) -> Result<Ending> {
     // Compilers would disturb whoever measures.
     let _machine = lock_machine(&arguments.lock, "xrun build")?;
     let interrupt = interrupt::listen().context("listening for Ctrl-C")?;
-    if !provide(&mut prepared, &interrupt)? {
+    let flavours = prepared.flavours();
+    if !provide(&mut prepared, &flavours, &interrupt)? {
         return Ok(Ending::Interrupted);
     }
     let mut out = stdout().lock();
-    for flavour in prepared.flavours() {
+    for flavour in flavours {
         let programs = match prepared.programs(&flavour) {
             Ok(programs) => programs,
             Err(reason) => {
@@ -50,10 +51,14 @@ pub fn run(arguments: &BuildArgs) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// Provides the programs of all flavours; false where the user has stopped it.
-pub(super) fn provide(prepared: &mut Prepared, interrupt: &Interrupt) -> Result<bool> {
+/// Provides the programs of these flavours; false where the user has stopped it.
+pub(super) fn provide(
+    prepared: &mut Prepared,
+    flavours: &[String],
+    interrupt: &Interrupt,
+) -> Result<bool> {
     let stopped = || interrupt.stage() != Stage::Run;
-    match prepared.build(&stopped, &mut stdout()) {
+    match prepared.build(flavours, &stopped, &mut stdout()) {
         Err(error) if error.is::<Interrupted>() => {
             eprintln!("interrupted: the next call goes on from here");
             Ok(false)

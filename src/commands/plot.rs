@@ -162,6 +162,14 @@ pub fn draw_folder(
 ) -> Result<Plotted> {
     let summary = Summary::of(&loaded.rows);
     let mut plotted = Plotted::default();
+    if summary.measured().next().is_none() {
+        writeln!(
+            out,
+            "{}: nothing is drawn, since no cell was completed",
+            place.display()
+        )?;
+        return Ok(plotted);
+    }
     let mut names: Vec<String> = Vec::new();
     for spec in loaded.story.charts(&summary) {
         let name = unused(&names, &spec.kind.to_string());

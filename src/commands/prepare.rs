@@ -99,13 +99,17 @@ impl Prepared {
         })
     }
 
-    /// Provides the programs of every flavour that a chosen cell has, and says what came of each: opens
-    /// those that were given, and builds the others unless they are there.
+    /// Provides the programs of these flavours, and says what came of each: opens those that were given,
+    /// and builds the others unless they are there.
     ///
     /// # Errors
     /// Failures of `out`; `Interrupted` where the user has stopped it.
-    pub fn build(&mut self, stopped: &dyn Fn() -> bool, out: &mut dyn Write) -> Result<()> {
-        let names = self.flavours();
+    pub fn build(
+        &mut self,
+        names: &[String],
+        stopped: &dyn Fn() -> bool,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         let builder = Builder {
             source: self.source.as_deref(),
             cache: cache(),
@@ -113,13 +117,22 @@ impl Prepared {
             stopped,
         };
         self.programs
-            .provide(&self.experiment, &names, &builder, out)
+            .provide(&self.experiment, names, &builder, out)
     }
 
     /// Flavours of the chosen cells, in the order of the plan.
     pub fn flavours(&self) -> Vec<String> {
+        self.flavours_where(|cell| cell.unbuilt.is_none())
+    }
+
+    /// Flavours of the chosen cells that have a place on this machine: those that a run needs.
+    pub fn needed_flavours(&self) -> Vec<String> {
+        self.flavours_where(|cell| self.place(cell).is_ok())
+    }
+
+    fn flavours_where(&self, has: impl Fn(&Cell) -> bool) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for (_, cell) in self.cells().filter(|(_, cell)| cell.unbuilt.is_none()) {
+        for (_, cell) in self.cells().filter(|(_, cell)| has(cell)) {
             let name = flavour(cell);
             if !names.contains(&name) {
                 names.push(name);
@@ -128,9 +141,9 @@ impl Prepared {
         names
     }
 
-    /// Those that nobody has built or given yet.
+    /// Those that a run needs and that nobody has built or given yet.
     pub fn unbuilt_flavours(&self) -> Vec<String> {
-        let mut names = self.flavours();
+        let mut names = self.needed_flavours();
         names.retain(|name| self.programs.get(name).is_none());
         names
     }

@@ -34,7 +34,8 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
         eprintln!("note: {notice}");
     }
     let interrupt = interrupt::listen().context("listening for Ctrl-C")?;
-    if !build::provide(&mut prepared, &interrupt)? {
+    let flavours = prepared.needed_flavours();
+    if !build::provide(&mut prepared, &flavours, &interrupt)? {
         return Ok(Ending::Interrupted);
     }
     record::describe(&prepared, &journal)?;

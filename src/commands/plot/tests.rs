@@ -66,7 +66,7 @@ fn one_broken_folder_leaves_the_rest_drawn() {
 }
 
 #[test]
-fn a_chart_without_data_is_said_and_not_drawn() {
+fn results_without_a_completed_cell_are_said_once_and_not_drawn() {
     let root = tempfile::tempdir().unwrap();
     let loaded = Loaded {
         story: cifar_story(),
@@ -76,9 +76,10 @@ fn a_chart_without_data_is_said_and_not_drawn() {
     let plotted = draw_folder(root.path(), &loaded, Format::Both, &mut out).unwrap();
     assert_eq!(plotted, Plotted::default());
     let said = String::from_utf8(out).unwrap();
-    assert!(
-        said.contains("scaling is not drawn: no completed cell: skipped (no GPU is here)"),
-        "{said}"
+    let place = root.path().display();
+    assert_eq!(
+        said,
+        format!("{place}: nothing is drawn, since no cell was completed\n")
     );
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
