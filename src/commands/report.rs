@@ -226,7 +226,7 @@ fn write_marks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
 }
 
 /// Cells whose step time still changed while it was measured, the worst first, and what may help.
-fn write_restless(out: &mut dyn Write, mut restless: Vec<Restless>) -> io::Result<()> {
+pub(crate) fn write_restless(out: &mut dyn Write, mut restless: Vec<Restless>) -> io::Result<()> {
     let share = |cell: &Restless| cell.repeats as f64 / cell.of as f64;
     restless.sort_by(|a, b| share(b).total_cmp(&share(a)));
     if restless.is_empty() {

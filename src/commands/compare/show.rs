@@ -7,7 +7,7 @@ use super::pairs::Difference;
 use super::sides::Part;
 use crate::analysis::CellSummary;
 use crate::cli::CompareArgs;
-use crate::commands::report::write_wrapped;
+use crate::commands::report::{Restless, write_restless, write_wrapped};
 use crate::stats;
 use crate::units::counted;
 use anyhow::Result;
@@ -36,7 +36,18 @@ pub fn print(out: &mut dyn Write, parts: &[Part], arguments: &CompareArgs) -> Re
     for text in warnings(parts, "").iter().chain(&notes(parts)) {
         write_wrapped(out, text, "  ")?;
     }
-    Ok(())
+    Ok(write_restless(out, restless(parts))?)
+}
+
+/// Cells of both sides whose steps came to no rest.
+fn restless<'a>(parts: &[Part<'a>]) -> Vec<Restless<'a>> {
+    let mut cells = Vec::new();
+    for found in parts.iter().flat_map(|part| part.sides.restless()) {
+        if !cells.contains(&found) {
+            cells.push(found);
+        }
+    }
+    cells
 }
 
 /// Writes what a run's own table is followed by: ratios and verdicts, where `call` compares again.
@@ -144,13 +155,6 @@ fn notes(parts: &[Part]) -> Vec<String> {
                 "{side} has no machine.toml: whether kernel, driver and compiler differ is not known"
             ));
         }
-        notes.extend(sides.restless().map(|found| {
-            format!(
-                "{} of {}: its step time still changes while it is measured; more measure.warmup_steps may help",
-                found.reason(),
-                found.label
-            )
-        }));
     }
     notes.extend(gaps(parts));
     once_each(notes)
