@@ -7,14 +7,19 @@ use crate::chart::{Content, Figure, Palette, Panel, Stack, XAxis, caption};
 use crate::terms::Phase;
 use strum::VariantArray;
 
+/// More bars are too narrow for words below them.
+const NARROW_FROM: usize = 16;
+
 /// The figure of phase times, in milliseconds a step.
 pub fn figure(view: &View, story: &Story) -> Figure {
     let x = x_axis(view);
-    let stacks = view
+    let groups: Vec<Vec<Stack>> = view
         .series
         .iter()
-        .flat_map(|series| stacks(series, &x))
+        .map(|series| stacks(series, &x))
         .collect();
+    let order = order(&groups, &x);
+    let stacks = groups.into_iter().flatten().collect();
     let names = Phase::VARIANTS
         .iter()
         .map(|phase| phase.to_string().replace('-', " "));
@@ -39,8 +44,22 @@ pub fn figure(view: &View, story: &Story) -> Figure {
                 stacks,
             },
         }],
-        notes: caption::notes(view),
+        notes: order.into_iter().chain(caption::notes(view)).collect(),
     }
+}
+
+/// What the bars of each group are, where they are too narrow to say it themselves.
+fn order(groups: &[Vec<Stack>], x: &XAxis) -> Option<String> {
+    let labels = |group: &Vec<Stack>| -> Vec<String> {
+        group.iter().map(|stack| stack.label.clone()).collect()
+    };
+    let mut groups = groups.iter().filter(|group| !group.is_empty());
+    let first = groups.next()?;
+    let bars = first.len() + groups.clone().map(Vec::len).sum::<usize>();
+    let words = matches!(x, XAxis::Words(_)) && bars >= NARROW_FROM;
+    let alike = groups.all(|group| labels(group) == labels(first));
+    let named = labels(first).join(", ");
+    (words && alike).then(|| format!("bars of a group, from the left: {named}"))
 }
 
 fn stacks(series: &Series, x: &XAxis) -> Vec<Stack> {

@@ -3,6 +3,7 @@ mod heat;
 mod pictures;
 
 use super::*;
+use crate::analysis::sample_flavours::{FLAVOURS, NETWORKS, flavour_rows, flavour_story};
 use crate::analysis::sample_rows::{RowBuilder, cifar_story, seed_rows};
 use crate::table::RepeatRow;
 use crate::terms::{Mark, Phase};
@@ -157,6 +158,23 @@ fn phases_are_milliseconds_of_a_step() {
       input on host 4: input wait 55.2, forward 6.6, backward 9.9
       input on host 8: input wait 126.2, forward 6.9, backward 10.3
     ");
+}
+
+#[test]
+fn many_narrow_bars_are_named_below_the_picture() {
+    let notes = |networks: &[&str]| {
+        let summary = Summary::of(&flavour_rows(2, &FLAVOURS, networks));
+        let spec = ChartStory {
+            x: "build.flavour".into(),
+            series: Some("network".into()),
+            ..chart(ChartKind::Phases)
+        };
+        let figure = build(&summary, &flavour_story("here"), &spec).unwrap();
+        let named = |note: &&String| note.starts_with("bars of a group");
+        figure.notes.iter().find(named).cloned()
+    };
+    insta::assert_snapshot!(notes(&NETWORKS).unwrap(), @"bars of a group, from the left: plain, native, avx512, native-lto, checked");
+    assert_eq!(notes(&NETWORKS[..1]), None);
 }
 
 #[test]
