@@ -174,30 +174,36 @@ pub fn draw_folder(
     for spec in loaded.story.charts(&summary) {
         let name = unused(&names, &spec.kind.to_string());
         let figure = chart::build(&summary, &loaded.story, &spec);
-        match figure
+        let saved = figure
             .map_err(anyhow::Error::from)
-            .and_then(|f| save(place, &name, &f, format))
-        {
-            Ok(files) => {
-                plotted.files += files.len();
-                for file in files {
-                    writeln!(out, "{}", file.display())?;
-                }
-            }
-            Err(error) => {
-                writeln!(
-                    out,
-                    "{} is not drawn: {error:#}",
-                    place.join(&name).display()
-                )?;
-                let empty = matches!(
-                    error.downcast_ref(),
-                    Some(NoFigure::Empty(_) | NoFigure::NoExchange)
-                );
-                plotted.problems += usize::from(!empty);
+            .and_then(|f| save(place, &name, &f, format));
+        plotted += listed(saved, &place.join(&name), out)?;
+        names.push(name);
+    }
+    Ok(plotted)
+}
+
+/// Lists files that were written on `out`, or says there why `what` is not drawn. That there is nothing
+/// to draw is no problem.
+///
+/// # Errors
+/// When `out` cannot be written.
+fn listed(saved: Result<Vec<PathBuf>>, what: &Path, out: &mut dyn Write) -> Result<Plotted> {
+    let mut plotted = Plotted::default();
+    match saved {
+        Ok(files) => {
+            plotted.files = files.len();
+            for file in files {
+                writeln!(out, "{}", file.display())?;
             }
         }
-        names.push(name);
+        Err(error) => {
+            writeln!(out, "{} is not drawn: {error:#}", what.display())?;
+            plotted.problems = match error.downcast_ref() {
+                None | Some(NoFigure::Mixed(_)) => 1,
+                Some(_) => 0,
+            };
+        }
     }
     Ok(plotted)
 }

@@ -2,10 +2,10 @@
 //! result folders. Out: `comparison.*` for each experiment, with a block for each folder, which is a machine:
 //! cells of two folders never meet.
 
-use super::{Loaded, Plotted, ResultFolder, place, replace, save};
+use super::{Loaded, Plotted, ResultFolder, listed, place, replace, save};
 use crate::analysis::phase_table::{Block, Compared, PhaseTable};
 use crate::analysis::{ComparisonStory, Story};
-use crate::chart::{NoFigure, heat};
+use crate::chart::heat;
 use crate::cli::Format;
 use crate::commands::compare::{Declared, Difference, Results, Windows, declared};
 use crate::table::write_summary;
@@ -164,30 +164,13 @@ fn in_words(Difference { key, base, other }: &Difference) -> String {
 
 /// Writes table, page and pictures of one experiment, and lists the files on `out`.
 fn draw(place: &Path, shares: Vec<Share>, format: Format, out: &mut dyn Write) -> Result<Plotted> {
-    let mut plotted = Plotted::default();
     let first = shares.first().expect("a group has a member");
     let table = PhaseTable {
         experiment: first.experiment.clone(),
         question: first.question.clone(),
         blocks: shares.into_iter().flat_map(|share| share.blocks).collect(),
     };
-    match write(place, &table, format) {
-        Ok(files) => {
-            plotted.files += files.len();
-            for file in files {
-                writeln!(out, "{}", file.display())?;
-            }
-        }
-        Err(error) => {
-            writeln!(
-                out,
-                "{} is not drawn: {error:#}",
-                place.join(NAME).display()
-            )?;
-            plotted.problems += usize::from(!error.is::<NoFigure>());
-        }
-    }
-    Ok(plotted)
+    listed(write(place, &table, format), &place.join(NAME), out)
 }
 
 fn write(place: &Path, table: &PhaseTable, format: Format) -> Result<Vec<PathBuf>> {
