@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cores;
 pub mod events;
 pub mod exchange;
+pub mod gpu;
 pub mod input;
 pub mod layer;
 pub mod model;

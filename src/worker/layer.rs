@@ -4,10 +4,12 @@
 //! Each function is written once for both number types: the f64 instance is what the f32 one and the
 //! gradients are checked against. A [`Tape`] records what layers do and goes back through it. All of
 //! them run in the rayon pool that the caller is in, split by examples, and give the same bits whenever
-//! the pool has the same number of threads. A layer knows neither models nor settings.
+//! the pool has the same number of threads; or, for tensors on a GPU, as kernels on the queue of the tape's
+//! [`Gpu`](super::gpu::Gpu). A layer knows neither models nor settings.
 
 mod activation;
 mod matrix;
+mod on_gpu;
 mod operation;
 mod partition;
 mod scalar;
@@ -29,6 +31,7 @@ pub use conv::Conv;
 pub use dense::Dense;
 pub use lrn::Lrn;
 pub use max_pool::MaxPool;
+pub use scalar::Scalar;
 pub use tape::Tape;
 pub use upsample::Upsample;
 

@@ -41,6 +41,7 @@ struct Select(Range<usize>);
 impl Function<1> for Select {
     const NAME: &'static str = "selection of channels";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
         let [rest @ .., channels] = x else {
@@ -79,6 +80,7 @@ struct Concatenate;
 impl Function<2> for Concatenate {
     const NAME: &'static str = "concatenation of channels";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [a, b]: [&[usize]; 2]) -> Result<Shape> {
         match (a, b) {

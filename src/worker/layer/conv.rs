@@ -165,6 +165,7 @@ pub struct Room<T> {
 impl Function<3> for Convolution {
     const NAME: &'static str = "convolution";
     type Room<T: Scalar> = Room<T>;
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, args: [&[usize]; 3]) -> Result<Shape> {
         let batch = self.check(args)?;

@@ -89,6 +89,7 @@ impl Function<3> for Affine {
     const CHEAP_PARTS: bool = true;
 
     type Room<T: Scalar> = Room<T>;
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [x, w, b]: [&[usize]; 3]) -> Result<Shape> {
         match (x, w, b) {

@@ -49,6 +49,7 @@ impl Layer for Lrn {
 impl Function<1> for Lrn {
     const NAME: &'static str = "local response normalisation";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
         match x.last() {

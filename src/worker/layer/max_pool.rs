@@ -46,6 +46,7 @@ impl Function<1> for MaxPool {
 
     /// Where in its window, row by row, each result was found.
     type Room<T: Scalar> = Vec<u8>;
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
         Windows::maxima_of(x)

@@ -3,6 +3,7 @@
 
 use super::partition::{self, examples_per_thread};
 use super::scalar::Scalar;
+use crate::worker::gpu::{self, Gpu};
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Shape, Storage, StorageRef, Tensor};
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -34,6 +35,9 @@ pub trait Function<const N: usize>: Send + 'static {
     /// step. It stays with a function's place on a tape.
     type Room<T: Scalar>: Default + Send + 'static;
 
+    /// The same for passes on a GPU, in whose memory it is.
+    type GpuRoom<T: Scalar>: Default + Send + 'static;
+
     /// The shape of the result. An error where the shapes of the arguments do not fit.
     fn result(&self, args: [&[usize]; N]) -> Result<Shape>;
 
@@ -47,6 +51,32 @@ pub trait Function<const N: usize>: Send + 'static {
         gradients: [Option<&mut [T]>; N],
         room: &mut Self::Room<T>,
     );
+
+    /// Puts on the queue of `gpu` what overwrites `out`. Takes no memory from the second pass on, and
+    /// never waits, so that passes may be captured in graphs.
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        args: [gpu::View<T>; N],
+        out: gpu::Span<T>,
+        room: &mut Self::GpuRoom<T>,
+    ) -> Result<()> {
+        let _ = (gpu, args, out, room);
+        candle_core::bail!("{} has no kernel for GPUs", Self::NAME)
+    }
+
+    /// Puts on the queue of `gpu` what overwrites the gradient by each argument; those that nobody needs
+    /// are none.
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, N>,
+        gradients: [Option<gpu::Span<T>>; N],
+        room: &mut Self::GpuRoom<T>,
+    ) -> Result<()> {
+        let _ = (gpu, call, gradients, room);
+        candle_core::bail!("{} has no kernel for GPUs", Self::NAME)
+    }
 
     /// Where the maxima of a pooling function were found in the pass forward.
     fn places<T: Scalar>(_: &Self::Room<T>) -> Option<&[u8]> {

@@ -58,6 +58,7 @@ enum Squash {
 impl Function<1> for Squash {
     const NAME: &'static str = "sigmoid or tanh";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
         Ok(x.into())
@@ -87,6 +88,7 @@ struct Sum;
 impl Function<2> for Sum {
     const NAME: &'static str = "sum";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, args: [&[usize]; 2]) -> Result<Shape> {
         of_the_same_shape(args)
@@ -113,6 +115,7 @@ struct Product;
 impl Function<2> for Product {
     const NAME: &'static str = "product";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, args: [&[usize]; 2]) -> Result<Shape> {
         of_the_same_shape(args)

@@ -1,6 +1,7 @@
 //! The two number types that layers compute with.
 
 use super::simd::{Kernel, Level, run_f32, run_f64};
+use crate::worker::gpu::Numbers;
 use candle_core::{CpuStorage, FloatDType, Result};
 use std::fmt::Debug;
 
@@ -11,7 +12,7 @@ mod sealed {
 }
 
 /// A number of a layer: f32 to train with, f64 to check with.
-pub trait Scalar: FloatDType + Debug + Default + sealed::Sealed {
+pub trait Scalar: FloatDType + Numbers + Debug + sealed::Sealed {
     fn square_root(self) -> Self;
 
     /// `e^self`

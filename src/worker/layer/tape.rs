@@ -30,10 +30,12 @@
 mod call;
 mod node;
 
+use super::on_gpu;
 use super::operation::{self, Function};
 use super::scalar::Scalar;
-use call::{CallOf, Recorded};
-use candle_core::{DType, Error, Result, Shape, Tensor, TensorId};
+use crate::worker::gpu::Gpu;
+use call::{CallOf, Recorded, Rooms};
+use candle_core::{DType, Device, Error, Result, Shape, Tensor, TensorId};
 use node::Node;
 use std::any::Any;
 use std::collections::HashMap;
@@ -42,17 +44,43 @@ use std::collections::hash_map::Entry;
 /// The calls of one pass, and the gradients of their variables.
 #[derive(Default)]
 pub struct Tape {
+    /// Where the tensors are; none for the CPU.
+    gpu: Option<Gpu>,
     /// The first `used` are those of this pass, the others are left of a longer one.
     slots: Vec<Slot>,
     used: usize,
     /// All that has a gradient: variables, and results that depend on some.
     nodes: HashMap<TensorId, Node>,
+    /// Results that have no gradient, by the order of their calls in a pass.
+    aside: Vec<Slot>,
+    used_aside: usize,
+    /// Tensors of one number, the same in every pass: no pass but the first has to make them.
+    constants: Vec<(f64, Tensor)>,
 }
 
 /// A call of a function, with memory that outlives the pass.
 struct Slot {
     call: Box<dyn Recorded>,
     result: Tensor,
+}
+
+type RoomsOf<T, F, const N: usize> =
+    Rooms<<F as Function<N>>::Room<T>, <F as Function<N>>::GpuRoom<T>>;
+
+impl Slot {
+    /// Its memory, as far as it fits a call of `F` with a result of this shape.
+    fn into_parts<T: Scalar, F: Function<N>, const N: usize>(
+        self,
+        shape: &Shape,
+    ) -> (RoomsOf<T, F, N>, Option<Tensor>) {
+        let call: Box<dyn Any> = self.call;
+        let room = match call.downcast::<CallOf<T, F, N>>() {
+            Ok(call) => call.room,
+            Err(_) => Default::default(),
+        };
+        let fits = self.result.shape() == shape && self.result.dtype() == T::DTYPE;
+        (room, fits.then_some(self.result))
+    }
 }
 
 /// Which gradients of a call are asked for.
@@ -67,9 +95,38 @@ enum Part {
 type Ready<'r, E> = dyn FnMut(&Tensor, &Tensor) -> std::result::Result<(), E> + 'r;
 
 impl Tape {
+    /// For tensors on a GPU.
+    pub fn on(gpu: Gpu) -> Self {
+        Self {
+            gpu: Some(gpu),
+            ..Self::default()
+        }
+    }
+
+    /// Where its tensors are; none for the CPU.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        self.gpu.as_ref()
+    }
+
+    /// A tensor like `model` whose numbers are all `number`, the same in every pass.
+    pub fn constant(&mut self, number: f64, model: &Tensor) -> Result<Tensor> {
+        let fits = |(has, tensor): &&(f64, Tensor)| {
+            *has == number && tensor.shape() == model.shape() && tensor.dtype() == model.dtype()
+        };
+        if let Some((_, tensor)) = self.constants.iter().find(fits) {
+            return Ok(tensor.clone());
+        }
+        let numbers = vec![number; model.elem_count()];
+        let tensor = Tensor::from_vec(numbers, model.shape(), &Device::Cpu)?;
+        let tensor = tensor.to_dtype(model.dtype())?.to_device(model.device())?;
+        self.constants.push((number, tensor.clone()));
+        Ok(tensor)
+    }
+
     /// Begins a new pass. Results and gradients of the one before will be overwritten.
     pub fn rewind(&mut self) {
         self.used = 0;
+        self.used_aside = 0;
         self.nodes.values_mut().for_each(Node::forget_uses);
     }
 
@@ -99,27 +156,62 @@ impl Tape {
     ) -> Result<Tensor> {
         let shape = function.result(args.map(Tensor::dims))?;
         let depends = self.note_uses(F::NAME, &args)?;
-        let (mut room, memory) = self.take::<T, F, N>(&shape);
-        let result = match memory {
-            Some(memory) => memory,
-            None => Tensor::zeros(shape, T::DTYPE, args[0].device())?,
-        };
-        operation::forward(&function, &mut room, args, &result)?;
+        let (room, memory) = self.take::<T, F, N>(&shape);
+        let slot = self.call::<T, F, N>(function, args, shape, room, memory)?;
+        let result = slot.result.clone();
         if depends {
             let node = self.nodes.entry(result.id()).or_default();
             node.made_by = Some(self.used);
         }
+        self.slots.insert(self.used, slot);
+        self.used += 1;
+        Ok(result)
+    }
+
+    /// Computes what `function` gives, in memory that is there, if any.
+    fn call<T: Scalar, F: Function<N>, const N: usize>(
+        &self,
+        function: F,
+        args: [&Tensor; N],
+        shape: Shape,
+        mut room: RoomsOf<T, F, N>,
+        memory: Option<Tensor>,
+    ) -> Result<Slot> {
+        let result = match memory {
+            Some(memory) => memory,
+            None => Tensor::zeros(shape, T::DTYPE, args[0].device())?,
+        };
+        match &self.gpu {
+            None => operation::forward(&function, &mut room.host, args, &result)?,
+            Some(gpu) => on_gpu::forward(gpu, &function, &mut room.gpu, args, &result)?,
+        }
+        let args = args.map(Tensor::clone);
         let call = Box::new(CallOf::<T, F, N> {
             function,
             room,
-            args: args.map(Tensor::clone),
+            args,
         });
-        let slot = Slot {
-            call,
-            result: result.clone(),
+        Ok(Slot { call, result })
+    }
+
+    /// What `function` gives for a tensor, without a gradient: a figure of the pass beside its result.
+    pub fn aside<T: Scalar, F: Function<1>>(
+        &mut self,
+        function: F,
+        arg: &Tensor,
+    ) -> Result<Tensor> {
+        let shape = function.result([arg.dims()])?;
+        let (room, memory) = match self.used_aside < self.aside.len() {
+            true => self
+                .aside
+                .remove(self.used_aside)
+                .into_parts::<T, F, 1>(&shape),
+            false => Default::default(),
         };
-        self.slots.insert(self.used, slot);
-        self.used += 1;
+        let slot = self.call::<T, F, 1>(function, [arg], shape, room, memory)?;
+        let result = slot.result.clone();
+        self.aside.insert(self.used_aside, slot);
+        self.used_aside += 1;
         Ok(result)
     }
 
@@ -147,26 +239,22 @@ impl Tape {
     fn take<T: Scalar, F: Function<N>, const N: usize>(
         &mut self,
         shape: &Shape,
-    ) -> (F::Room<T>, Option<Tensor>) {
+    ) -> (RoomsOf<T, F, N>, Option<Tensor>) {
         if self.used == self.slots.len() {
             return Default::default();
         }
         let slot = self.slots.remove(self.used);
-        let call: Box<dyn Any> = slot.call;
-        let room = match call.downcast::<CallOf<T, F, N>>() {
-            Ok(call) => call.room,
-            Err(_) => Default::default(),
-        };
-        let fits = slot.result.shape() == shape && slot.result.dtype() == T::DTYPE;
-        if !fits {
-            self.nodes.remove(&slot.result.id());
+        let id = slot.result.id();
+        let (room, memory) = slot.into_parts::<T, F, N>(shape);
+        if memory.is_none() {
+            self.nodes.remove(&id);
         }
-        (room, fits.then_some(slot.result))
+        (room, memory)
     }
 
     /// Goes back through the pass from its last result, whose numbers each count once.
     pub fn backward(&mut self) -> Result<()> {
-        let ones = self.last()?.ones_like()?;
+        let ones = self.ones()?;
         self.backward_from(&ones)
     }
 
@@ -177,13 +265,19 @@ impl Tape {
         &mut self,
         ready: &mut Ready<E>,
     ) -> std::result::Result<(), E> {
-        let ones = self.last()?.ones_like()?;
+        let ones = self.ones()?;
         self.go_back(ones, Some(ready))
     }
 
     /// Goes back through the pass, given the gradient of a loss by each number of its last result.
     pub fn backward_from(&mut self, gradient: &Tensor) -> Result<()> {
         self.go_back::<Error>(gradient.contiguous()?, None)
+    }
+
+    /// As many as the last result of this pass has numbers.
+    fn ones(&mut self) -> Result<Tensor> {
+        let last = self.last()?.clone();
+        self.constant(1.0, &last)
     }
 
     /// The result of the last call of this pass.
@@ -239,7 +333,7 @@ impl Tape {
         };
         let targets = call.args().iter().map(target);
         let targets = targets.collect::<Result<Vec<_>>>()?;
-        call.backward(result, gradient, &targets)
+        call.backward(self.gpu.as_ref(), result, gradient, &targets)
     }
 
     /// Hands out the gradients that a call was the last to add to.

@@ -38,6 +38,7 @@ impl Layer for Upsample {
 impl Function<1> for Upsample {
     const NAME: &'static str = "upsampling";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
         match *x {

@@ -35,6 +35,7 @@ struct OfLabels(Vec<u32>);
 impl Function<1> for OfLabels {
     const NAME: &'static str = "cross-entropy";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [logits]: [&[usize]; 1]) -> Result<Shape> {
         let &[batch, classes] = logits else {

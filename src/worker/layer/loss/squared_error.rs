@@ -34,6 +34,7 @@ struct MeanSquare;
 impl Function<2> for MeanSquare {
     const NAME: &'static str = "squared error";
     type Room<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = ();
 
     fn result(&self, [x, targets]: [&[usize]; 2]) -> Result<Shape> {
         if x != targets {

@@ -1,9 +1,11 @@
 //! One recorded call: its function, its arguments and the memory that it keeps. Knows nothing of the
 //! calls around it.
 
+use super::super::on_gpu;
 use super::super::operation::{self, Call, Function};
 use super::super::scalar::Scalar;
 use super::node::Target;
+use crate::worker::gpu::Gpu;
 use candle_core::{Result, Tensor};
 use std::any::Any;
 
@@ -13,9 +15,10 @@ pub trait Recorded: Any + Send {
 
     fn args(&self) -> &[Tensor];
 
-    /// Writes or adds the gradient by each argument, where it is wanted.
+    /// Writes or adds the gradient by each argument, where it is wanted, on `gpu` if the tensors are there.
     fn backward(
         &mut self,
+        gpu: Option<&Gpu>,
         result: &Tensor,
         gradient: &Tensor,
         targets: &[Option<Target>],
@@ -28,10 +31,17 @@ pub trait Recorded: Any + Send {
     fn places(&self) -> Option<&[u8]>;
 }
 
+/// Memory of a call: that of the place where it computes is in use.
+#[derive(Default)]
+pub struct Rooms<H, G> {
+    pub host: H,
+    pub gpu: G,
+}
+
 /// A call with numbers of one type.
 pub struct CallOf<T: Scalar, F: Function<N>, const N: usize> {
     pub function: F,
-    pub room: F::Room<T>,
+    pub room: Rooms<F::Room<T>, F::GpuRoom<T>>,
     pub args: [Tensor; N],
 }
 
@@ -46,6 +56,7 @@ impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
 
     fn backward(
         &mut self,
+        gpu: Option<&Gpu>,
         result: &Tensor,
         gradient: &Tensor,
         targets: &[Option<Target>],
@@ -56,10 +67,16 @@ impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
             gradient,
             gradients: std::array::from_fn(|i| Some(&targets[i].as_ref()?.into)),
         };
-        operation::backward(&self.function, &mut self.room, call)?;
+        let Rooms { host, gpu: device } = &mut self.room;
+        match gpu {
+            None => operation::backward(&self.function, host, call)?,
+            Some(gpu) => on_gpu::backward(gpu, &self.function, device, call)?,
+        }
         for target in targets.iter().flatten() {
-            if let Some(sum) = &target.part_of {
-                operation::add::<T>(sum, &target.into)?;
+            match (gpu, &target.part_of) {
+                (_, None) => {}
+                (None, Some(sum)) => operation::add::<T>(sum, &target.into)?,
+                (Some(gpu), Some(sum)) => on_gpu::add::<T>(gpu, sum, &target.into)?,
             }
         }
         Ok(())
@@ -70,6 +87,6 @@ impl<T: Scalar, F: Function<N>, const N: usize> Recorded for CallOf<T, F, N> {
     }
 
     fn places(&self) -> Option<&[u8]> {
-        F::places(&self.room)
+        F::places(&self.room.host)
     }
 }
