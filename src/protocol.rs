@@ -41,8 +41,11 @@ pub enum DeviceJob {
     Cpu {
         cores: Vec<usize>,
     },
+    /// One GPU, by its UUID as NVML writes it, and these logical CPUs for the replica's threads on the
+    /// host.
     Cuda {
         uuid: String,
+        cores: Vec<usize>,
     },
 }
 

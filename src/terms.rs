@@ -126,7 +126,14 @@ term! {
 
 term! {
     /// What carries bytes between processes.
-    Transport { Auto, SharedMemory, Unix, Tcp }
+    Transport {
+        Auto,
+        SharedMemory,
+        Unix,
+        Tcp,
+        /// NVIDIA's library of collective operations, from GPU to GPU.
+        Nccl,
+    }
 }
 
 term! {

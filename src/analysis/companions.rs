@@ -96,6 +96,7 @@ fn trains(key: &str) -> bool {
             | "devices.parameters"
             | "devices.oversubscribe"
             | "devices.share_devices"
+            | "devices.allow_occupied"
     );
     of_replica && !key.starts_with("cluster.") && !key.starts_with("measure.")
 }

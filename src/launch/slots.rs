@@ -3,9 +3,12 @@
 //! those of a data set are there.
 
 use crate::machine::Machine;
+use crate::plan::NO_FUSED_ON_CPU;
 use crate::protocol::DeviceJob;
 use crate::spec::settings::Settings;
-use crate::terms::{DeviceKind, InputSource, Pipelines, Placement, Topology};
+use crate::terms::{
+    DeviceKind, DevicePipeline, InputSource, Pipelines, Placement, Topology, Transport,
+};
 use crate::units::counted;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,8 +39,7 @@ impl Slots {
     pub fn cpus(&self) -> Vec<usize> {
         let devices = self.workers.iter().flatten().chain(&self.servers);
         let cores = devices.flat_map(|device| match device {
-            DeviceJob::Cpu { cores } => cores.as_slice(),
-            DeviceJob::Cuda { .. } => &[],
+            DeviceJob::Cpu { cores } | DeviceJob::Cuda { cores, .. } => cores.as_slice(),
         });
         let distinct: BTreeSet<usize> = cores.copied().collect();
         distinct.into_iter().collect()
@@ -52,7 +54,10 @@ pub fn assign(settings: &Settings, machine: &Machine) -> Result<Slots, String> {
     input_files_are_there(settings)?;
     match resolve(settings.device_kind, machine) {
         DeviceKind::Cuda => Err(no_gpu(machine)),
-        _ => assign_cores(settings, machine),
+        _ => {
+            needs_no_gpu(settings)?;
+            assign_cores(settings, machine)
+        }
     }
 }
 
@@ -87,6 +92,18 @@ fn no_gpu(machine: &Machine) -> String {
     }
     "running on a GPU is not built into this version: set devices.kind = \"cpu\" to run on the CPU"
         .to_owned()
+}
+
+/// What a cell asks for that only GPUs have, where `auto` came to the CPU.
+fn needs_no_gpu(settings: &Settings) -> Result<(), String> {
+    let on_device = settings.input_placement == Placement::Device;
+    if on_device && settings.device_pipeline == DevicePipeline::Fused {
+        return Err(NO_FUSED_ON_CPU.to_owned());
+    }
+    if settings.transport == Transport::Nccl {
+        return Err("nccl connects GPUs: cluster.transport = \"auto\" takes it where it can".into());
+    }
+    Ok(())
 }
 
 fn assign_cores(settings: &Settings, machine: &Machine) -> Result<Slots, String> {

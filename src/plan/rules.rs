@@ -4,8 +4,12 @@
 use super::cell::replicas;
 use crate::spec::Flavour;
 use crate::spec::settings::{Choice, SettingId, Value, one_of, tensors};
-use crate::terms::{DevicePipeline, ModelName, Shards, Topology};
+use crate::terms::{DeviceKind, DevicePipeline, ModelName, Shards, Topology, Transport};
 use crate::units::counted;
+
+/// Why a cell with a fused input pipeline cannot run where its replicas live on a CPU.
+pub const NO_FUSED_ON_CPU: &str =
+    "the device pipeline fused is one GPU kernel: a CPU has per-image and batched";
 
 /// Why a cell contradicts itself.
 #[derive(Debug, PartialEq)]
@@ -54,6 +58,7 @@ impl Facts<'_> {
     pub(super) fn contradiction(&self) -> Option<Contradiction> {
         self.source()
             .or_else(|| self.exchange())
+            .or_else(|| self.transport())
             .or_else(|| self.cluster())
             .or_else(|| self.shards())
             .or_else(|| self.stop())
@@ -83,6 +88,26 @@ impl Facts<'_> {
             id: SettingId::TOPOLOGY,
             title: format!("with the model `none` a `{topology}` cluster has nothing to exchange"),
             help: "for null models in several processes: cluster.topology = \"independent\"".into(),
+        })
+    }
+
+    /// NCCL adds up the gradients of GPUs, and does nothing else here.
+    fn transport(&self) -> Option<Contradiction> {
+        if self.word(SettingId::TRANSPORT) != Some(Transport::Nccl) {
+            return None;
+        }
+        let on_cpu = self.choice.kind == DeviceKind::Cpu;
+        let title = match self.choice.topology {
+            Topology::AllReduce if on_cpu => "`nccl` connects GPUs, not CPU devices".to_owned(),
+            Topology::AllReduce => return None,
+            other => format!("`nccl` carries no bytes of a `{other}` cluster"),
+        };
+        Some(Contradiction {
+            id: SettingId::TRANSPORT,
+            title,
+            help: "for gradients of GPUs: cluster.topology = \"all-reduce\" and devices.kind = \
+                   \"cuda\"; else cluster.transport may be `auto`, `shared-memory`, `unix` or `tcp`"
+                .into(),
         })
     }
 
@@ -211,12 +236,7 @@ impl Facts<'_> {
 
     /// Why this version cannot run the cell on any machine.
     pub(super) fn unbuilt(&self) -> Option<String> {
-        let missing = self.missing()?;
-        Some(format!("{missing} is not built into this version"))
-    }
-
-    fn missing(&self) -> Option<String> {
         let fused = self.word(SettingId::DEVICE_PIPELINE) == Some(DevicePipeline::Fused);
-        fused.then(|| "the device pipeline fused".to_owned())
+        (fused && self.choice.kind == DeviceKind::Cpu).then(|| NO_FUSED_ON_CPU.to_owned())
     }
 }

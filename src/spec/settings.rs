@@ -70,6 +70,7 @@ impl SettingId {
     pub const UPDATE: Self = Self::known("cluster.update");
     pub const BACKUP_WORKERS: Self = Self::known("cluster.backup_workers");
     pub const SHARDS: Self = Self::known("cluster.shards");
+    pub const TRANSPORT: Self = Self::known("cluster.transport");
     pub const FLAVOUR: Self = Self::known("build.flavour");
     pub const WARMUP: Self = Self::known("measure.warmup_steps");
     pub const REPEATS: Self = Self::known("measure.repeats");
@@ -245,8 +246,17 @@ pub struct Settings {
     pub oversubscribe: bool,
     #[serde(rename = "devices.share_devices")]
     pub share_devices: bool,
+    /// Whether GPUs that processes of others use may be used.
+    #[serde(rename = "devices.allow_occupied")]
+    pub allow_occupied: bool,
     #[serde(rename = "devices.parameters")]
     pub parameters: Placement,
+    /// Whether the step is captured in a CUDA graph, where nothing forbids it.
+    #[serde(rename = "devices.cuda_graph")]
+    pub cuda_graph: bool,
+    /// Whether a GPU may round the factors of products to TF32.
+    #[serde(rename = "devices.tf32")]
+    pub tf32: bool,
 
     #[serde(rename = "cluster.topology")]
     pub topology: Topology,

@@ -265,6 +265,7 @@ fn what_this_version_cannot_run_is_skipped_with_the_reason() {
                 [cluster]\nservers = 1\n[[sweep.cases]]\nmodel.name = \"sat-seq2seq\"\n\
                 [[sweep.cases]]\nmodel.name = \"cifar10\"\nmodel.convolution = \"winograd\"\n\
                 [[sweep.cases]]\nmodel.name = \"none\"\ninput.placement = \"device\"\ninput.device_pipeline = \"fused\"\n\
+                [[sweep.cases]]\nmodel.name = \"none\"\ninput.placement = \"device\"\ninput.device_pipeline = \"fused\"\ndevices.kind = \"cpu\"\n\
                 [[sweep.cases]]\nmeasure.checkpoint_every = 5\n\
                 [[sweep.cases]]\nbuild.flavour = \"cuda\"";
     let (_, plan) = body(text).unwrap();
@@ -278,7 +279,8 @@ topology all-reduce: runs
 topology parameter-server: runs
 sat-seq2seq: runs
 cifar10, convolution winograd: runs
-none, placement device, device pipeline fused: the device pipeline fused is not built into this version
+none, placement device, device pipeline fused: runs
+none, placement device, device pipeline fused, kind cpu: the device pipeline fused is one GPU kernel: a CPU has per-image and batched
 checkpoint every 5: runs
 flavour cuda: runs
 ");

@@ -10,7 +10,7 @@ const SWEEP: &str = "question = \"Where should the input pipeline run?\"\n\
     input.placement = [\"host\", \"device\"]\n\
     [[sweep.cases]]\nmodel.name = \"sat-seq2seq\"\n\
     [[sweep.cases]]\nmodel.name = \"none\"\ninput.placement = \"device\"\n\
-    input.device_pipeline = \"fused\"\n\
+    input.device_pipeline = \"fused\"\ndevices.kind = \"cpu\"\n\
     [[exclude]]\ndevices.per_worker = 2\ninput.placement = \"device\"";
 
 fn shown(text: &str, json: bool) -> String {
@@ -75,7 +75,10 @@ devices.kind            auto                 default
 devices.threads         1                    default
 devices.oversubscribe   false                default
 devices.share_devices   false                default
+devices.allow_occupied  false                default
 devices.parameters      host                 default
+devices.cuda_graph      true                 default
+devices.tf32            false                default
 build.flavour           default              default
 measure.warmup_steps    10                   default
 measure.steps           100                  default
@@ -125,6 +128,7 @@ repeats = 2
 "devices.threads" = 1
 "devices.oversubscribe" = false
 "devices.share_devices" = false
+"devices.allow_occupied" = false
 "devices.parameters" = "host"
 "cluster.topology" = "replicated"
 "build.flavour" = "default"

@@ -25,7 +25,7 @@ error: unknown setting `devices.per_workers`
 4 | per_workers = 2
   | ^^^^^^^^^^^ did you mean `devices.per_worker`?
   |
-  = help: [devices] has kind, per_worker, threads, oversubscribe, share_devices, parameters
+  = help: [devices] has kind, per_worker, threads, oversubscribe, share_devices, allow_occupied, parameters, cuda_graph, tf32
 ");
     assert_snapshot!(wrong("[cluster]\nper_worker = 2"), @"
 error: unknown setting `cluster.per_worker`
@@ -573,7 +573,7 @@ error: unknown setting `devices.count`
 4 | devices.count = [1, 2]
   |         ^^^^^
   |
-  = help: [devices] has kind, per_worker, threads, oversubscribe, share_devices, parameters
+  = help: [devices] has kind, per_worker, threads, oversubscribe, share_devices, allow_occupied, parameters, cuda_graph, tf32
 ");
     assert_snapshot!(wrong("[sweep]\ncluster.servers = [1, 2]"), @r#"
 error: `cluster.servers` applies to no cell of this experiment
@@ -1044,7 +1044,7 @@ error: unknown setting `devices.per_workers`
 6 | per_workers = 2
   | ^^^^^^^^^^^ did you mean `devices.per_worker`?
   |
-  = help: [devices] has kind, per_worker, threads, oversubscribe, share_devices, parameters
+  = help: [devices] has kind, per_worker, threads, oversubscribe, share_devices, allow_occupied, parameters, cuda_graph, tf32
 
 error: `measure.timeout` cannot be the text "5 minutes"
  --> x.toml:8:11

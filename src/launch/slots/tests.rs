@@ -201,8 +201,7 @@ proptest! {
         };
         let slots = assign(&cell, &machine(&borrowed)).unwrap();
         let mut used: Vec<usize> = slots.workers.iter().flatten().flat_map(|device| match device {
-            DeviceJob::Cpu { cores } => cores.clone(),
-            DeviceJob::Cuda { .. } => Vec::new(),
+            DeviceJob::Cpu { cores } | DeviceJob::Cuda { cores, .. } => cores.clone(),
         }).collect();
         prop_assert_eq!(used.len(), workers * devices * threads);
         prop_assert!(used.iter().all(|cpu| *cpu < cores));

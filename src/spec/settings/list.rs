@@ -130,11 +130,25 @@ pub const SETTINGS: &[Setting] = &[
     })
     .when(MAYBE_CUDA)
     .about("run cells that need more GPUs than the machine has, marked"),
+    setting("devices.allow_occupied", Kind::Bool, |_| {
+        Some(Value::Bool(false))
+    })
+    .when(MAYBE_CUDA)
+    .role(Role::Bound)
+    .about("use GPUs that processes of others use; their rows are marked"),
     setting("devices.parameters", Kind::Word(words::<Placement>), |_| {
         word("host")
     })
     .when(VARIABLES)
     .about("where variables live and gradients are averaged"),
+    setting("devices.cuda_graph", Kind::Bool, |_| {
+        Some(Value::Bool(true))
+    })
+    .when(GPU_TRAINS)
+    .about("capture the step in a CUDA graph, where nothing forbids it"),
+    setting("devices.tf32", Kind::Bool, |_| Some(Value::Bool(false)))
+        .when(GPU_TRAINS)
+        .about("let a GPU round the factors of products to TF32"),
     setting("cluster.topology", Kind::Word(words::<Topology>), |_| {
         word("single")
     })

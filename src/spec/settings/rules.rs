@@ -77,6 +77,10 @@ pub(super) const MAYBE_CUDA: Rule = rule(
     |c| c.kind != DeviceKind::Cpu,
     "with `devices.kind = \"cpu\"` no replica lives on a GPU",
 );
+pub(super) const GPU_TRAINS: Rule = rule(
+    |c| c.kind != DeviceKind::Cpu && c.model != ModelName::None,
+    "only models that train on a GPU have it",
+);
 pub(super) const VARIABLES: Rule = rule(
     |c| c.topology == Topology::Replicated && c.kind != DeviceKind::Cpu,
     "only `cluster.topology = \"replicated\"` on GPUs has that choice",
@@ -207,13 +211,13 @@ mod tests {
 
     #[test]
     fn cells_have_the_settings_that_apply_to_them() {
-        insta::assert_snapshot!(keys(&[]), @"model.name model.local_batch model.optimizer model.learning_rate model.convolution input.source input.placement input.pipelines input.threads input.shuffle_buffer devices.kind devices.per_worker devices.threads devices.oversubscribe devices.share_devices cluster.topology build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds");
+        insta::assert_snapshot!(keys(&[]), @"model.name model.local_batch model.optimizer model.learning_rate model.convolution input.source input.placement input.pipelines input.threads input.shuffle_buffer devices.kind devices.per_worker devices.threads devices.oversubscribe devices.share_devices devices.allow_occupied devices.cuda_graph devices.tf32 cluster.topology build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds");
         insta::assert_snapshot!(keys(&[("model.name", "mlp"), ("devices.kind", "cpu")]), @"model.name model.local_batch model.layers model.optimizer model.learning_rate input.source devices.kind devices.per_worker devices.threads devices.oversubscribe cluster.topology build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds");
         insta::assert_snapshot!(
             keys(&[("model.name", "none"), ("input.placement", "device"), ("devices.kind", "cuda")]),
-            @"model.name model.local_batch input.source input.placement input.device_pipeline devices.kind devices.per_worker devices.share_devices cluster.topology build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds"
+            @"model.name model.local_batch input.source input.placement input.device_pipeline devices.kind devices.per_worker devices.share_devices devices.allow_occupied cluster.topology build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds"
         );
-        insta::assert_snapshot!(keys(&[("cluster.topology", "parameter-server")]), @"model.name model.local_batch model.optimizer model.learning_rate model.convolution input.source input.placement input.pipelines input.threads input.shuffle_buffer devices.kind devices.per_worker devices.threads devices.oversubscribe devices.share_devices cluster.topology cluster.workers cluster.servers cluster.server_threads cluster.update cluster.consistency cluster.shards cluster.transport cluster.encoding build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds");
-        insta::assert_snapshot!(keys(&[("cluster.topology", "all-reduce")]), @"model.name model.local_batch model.optimizer model.learning_rate model.convolution input.source input.placement input.pipelines input.threads input.shuffle_buffer devices.kind devices.per_worker devices.threads devices.oversubscribe devices.share_devices cluster.topology cluster.workers cluster.transport cluster.overlap build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds");
+        insta::assert_snapshot!(keys(&[("cluster.topology", "parameter-server")]), @"model.name model.local_batch model.optimizer model.learning_rate model.convolution input.source input.placement input.pipelines input.threads input.shuffle_buffer devices.kind devices.per_worker devices.threads devices.oversubscribe devices.share_devices devices.allow_occupied devices.cuda_graph devices.tf32 cluster.topology cluster.workers cluster.servers cluster.server_threads cluster.update cluster.consistency cluster.shards cluster.transport cluster.encoding build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds");
+        insta::assert_snapshot!(keys(&[("cluster.topology", "all-reduce")]), @"model.name model.local_batch model.optimizer model.learning_rate model.convolution input.source input.placement input.pipelines input.threads input.shuffle_buffer devices.kind devices.per_worker devices.threads devices.oversubscribe devices.share_devices devices.allow_occupied devices.cuda_graph devices.tf32 cluster.topology cluster.workers cluster.transport cluster.overlap build.flavour measure.warmup_steps measure.steps measure.repeats measure.timeout measure.seed measure.aa measure.builds");
     }
 }

@@ -67,8 +67,7 @@ pub fn connect(
 /// All logical CPUs of the worker.
 fn cores(job: &Job) -> Vec<usize> {
     let cores = |device: &DeviceJob| match device {
-        DeviceJob::Cpu { cores } => cores.clone(),
-        DeviceJob::Cuda { .. } => Vec::new(),
+        DeviceJob::Cpu { cores } | DeviceJob::Cuda { cores, .. } => cores.clone(),
     };
     job.devices.iter().flat_map(cores).collect()
 }
