@@ -38,15 +38,10 @@ pub struct Job {
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum DeviceJob {
     /// One pinned thread for each of these logical CPUs.
-    Cpu {
-        cores: Vec<usize>,
-    },
+    Cpu { cores: Vec<usize> },
     /// One GPU, by its UUID as NVML writes it, and these logical CPUs for the replica's threads on the
     /// host.
-    Cuda {
-        uuid: String,
-        cores: Vec<usize>,
-    },
+    Cuda { uuid: String, cores: Vec<usize> },
 }
 
 /// Later lines on stdin. The end of stdin means that the harness is gone.

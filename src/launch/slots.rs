@@ -101,7 +101,9 @@ fn needs_no_gpu(settings: &Settings) -> Result<(), String> {
         return Err(NO_FUSED_ON_CPU.to_owned());
     }
     if settings.transport == Transport::Nccl {
-        return Err("nccl connects GPUs: cluster.transport = \"auto\" takes it where it can".into());
+        return Err(
+            "nccl connects GPUs: cluster.transport = \"auto\" takes it where it can".into(),
+        );
     }
     Ok(())
 }
