@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Version of everything in this file. Both sides must have the same.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// No event line is longer, since some launchers tear longer ones.
 pub const MAX_EVENT_BYTES: usize = 1000;
@@ -197,6 +197,29 @@ pub struct ReplicaReport {
     pub input_checksum: u64,
     /// Hash of all parameters in name order after the last step.
     pub parameter_digest: Option<String>,
+    /// What it did on its GPU; none on a CPU.
+    pub gpu: Option<GpuReport>,
+}
+
+/// What one replica did on its GPU.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GpuReport {
+    /// As the CUDA driver gives it to the worker, in NVML's spelling: `GPU-` and groups of hexadecimal
+    /// digits.
+    pub uuid: String,
+    pub name: String,
+    /// Kernels, copies and library calls put on the GPU's queues in measured steps; a replayed graph
+    /// counts as many as it has nodes.
+    pub launches: u64,
+    /// Graphs replayed in measured steps.
+    pub graph_launches: u64,
+    /// Time of measured steps in which the host was busy putting work on queues: neither waiting for
+    /// input nor for the GPU.
+    pub host_seconds: f64,
+    /// The most device memory in use that the process saw.
+    pub memory_bytes: u64,
+    /// Products of f32 matrices may round their factors to TF32.
+    pub tf32: bool,
 }
 
 /// Evidence and totals of one worker.
@@ -228,6 +251,8 @@ pub struct WorkerReport {
     pub cpu_seconds: f64,
     /// The algorithms that ran, layer by layer, for models with convolutions.
     pub convolutions: Vec<Convolution>,
+    /// How steps were timed, in words: `each step`, `windows of 10 steps, device events`.
+    pub timing: String,
 }
 
 /// Numbers of logical CPUs as the kernel writes them: ascending, each once, neighbours as a range:
@@ -276,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_evidence_of_a_replica_on_a_large_machine_is_an_event() {
-        let length = |cpus: Vec<usize>| {
+        let length = |cpus: Vec<usize>, gpu: Option<GpuReport>| {
             let report = ReplicaReport {
                 replica: 1023,
                 examples: u64::MAX,
@@ -285,13 +310,25 @@ mod tests {
                 last_loss: Some(-f64::MIN_POSITIVE),
                 input_checksum: u64::MAX,
                 parameter_digest: Some("f".repeat(64)),
+                gpu,
             };
             serde_json::to_string(&Event::Replica(report))
                 .unwrap()
                 .len()
         };
-        assert!(length((0..1024).collect()) < MAX_EVENT_BYTES);
+        // A name of NVML is at most 95 bytes long.
+        let gpu = GpuReport {
+            uuid: format!("GPU-{}", "f".repeat(36)),
+            name: "N".repeat(95),
+            launches: u64::MAX,
+            graph_launches: u64::MAX,
+            host_seconds: f64::MIN_POSITIVE,
+            memory_bytes: u64::MAX,
+            tf32: false,
+        };
+        assert!(length((0..1024).collect(), Some(gpu.clone())) < MAX_EVENT_BYTES);
+        assert!(length((0..192).step_by(2).collect(), Some(gpu)) < MAX_EVENT_BYTES);
         // The first CPU of each of 176 cores whose two CPUs are neighbours.
-        assert!(length((0..352).step_by(2).collect()) < MAX_EVENT_BYTES);
+        assert!(length((0..352).step_by(2).collect(), None) < MAX_EVENT_BYTES);
     }
 }

@@ -193,5 +193,6 @@ fn report(outcomes: &[Outcome], started: Instant) {
         peak_memory_bytes: resources::peak_memory_bytes(),
         cpu_seconds: resources::cpu_seconds(),
         convolutions: outcomes[0].convolutions.clone(),
+        timing: outcomes[0].timing.clone(),
     }));
 }

@@ -119,6 +119,7 @@ pub fn honest() -> WorkerResult {
         last_loss: Some(1.0 + replica as f64),
         input_checksum: 5,
         parameter_digest: Some("d1".to_owned()),
+        gpu: None,
     };
     WorkerResult {
         windows: (0..8).map(|i| window(i / 4, i as u64 % 4)).collect(),
@@ -138,6 +139,7 @@ pub fn honest() -> WorkerResult {
             peak_memory_bytes: 2000,
             cpu_seconds: 20.0,
             convolutions: Vec::new(),
+            timing: "each step".to_owned(),
         },
         wall_seconds: 11.0,
     }

@@ -4,6 +4,9 @@ use crate::protocol::StepWindow;
 use crate::terms::Phase;
 use std::time::{Duration, Instant};
 
+/// How [`StepClock`] times steps, in the words of a report.
+pub const EACH_STEP: &str = "each step";
+
 /// Cuts the time of one replica's steps into phases. Whoever finishes a part of the step books all
 /// time since the last booking, so that nothing is counted twice and the rest stays visible.
 #[derive(Debug)]

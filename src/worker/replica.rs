@@ -1,6 +1,7 @@
 //! Puts the parts of one replica together: cores, model, input, exchange.
 
 use super::checkpoint::Checkpoints;
+use super::clock::EACH_STEP;
 use super::cores::{bound_cores, pinned_pool};
 use super::exchange::{Exchange, group};
 use super::input::{self, Input};
@@ -40,6 +41,8 @@ pub struct Outcome {
     pub global_steps: u64,
     pub checkpoints: u64,
     pub convolutions: Vec<Convolution>,
+    /// How its steps were timed, in words.
+    pub timing: String,
 }
 
 /// Makes all replicas of this worker.
@@ -170,6 +173,7 @@ impl Built {
                 global_steps: seen.global_steps,
                 checkpoints,
                 convolutions: steps.model.convolutions()?,
+                timing: EACH_STEP.to_owned(),
                 measured_from,
                 measured_until,
                 report: evidence(steps.replica, &cores, &seen, parameter_digest),
@@ -193,5 +197,6 @@ fn evidence(
         last_loss: seen.last_loss,
         input_checksum: seen.label_sum,
         parameter_digest,
+        gpu: None,
     }
 }

@@ -263,7 +263,7 @@ fn declaring_a_comparison_measures_nothing_again_and_a_run_tells_its_verdicts() 
 const TIRING: &str = r#"#!/bin/sh
 read -r job
 core=$(echo "$job" | sed 's/.*"cores":\[\([0-9]*\)\].*/\1/')
-echo '{"event":"ready","protocol":2,"program":"tiring","address":null}'
+echo '{"event":"ready","protocol":3,"program":"tiring","address":null}'
 read -r start
 sleep 0.6
 step=0
@@ -273,8 +273,8 @@ while [ $step -lt 40 ]; do
     echo '{"event":"step","replica":0,"first_step":'$step',"steps":1,"seconds":'$seconds',"phases":[0,0,0,0,0,0,0,0,0,0,0]}'
     step=$((step + 1))
 done
-echo '{"event":"replica","replica":0,"examples":320,"cores":"'"$core"'","first_loss":null,"last_loss":null,"input_checksum":1,"parameter_digest":null}'
-echo '{"event":"finished","steps":40,"total_steps":40,"global_steps":40,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":0.55,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[]}'
+echo '{"event":"replica","replica":0,"examples":320,"cores":"'"$core"'","first_loss":null,"last_loss":null,"input_checksum":1,"parameter_digest":null,"gpu":null}'
+echo '{"event":"finished","steps":40,"total_steps":40,"global_steps":40,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":0.55,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[],"timing":"each step"}'
 "#;
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::program::{Project, null_model, processes_with};
 use std::time::{Duration, Instant};
 
-const READY: &str = r#"echo '{"event":"ready","protocol":2,"program":"zoo","address":null}'"#;
+const READY: &str = r#"echo '{"event":"ready","protocol":3,"program":"zoo","address":null}'"#;
 
 /// Name, script after the job was read, outcome, a part of the reason.
 fn animals() -> Vec<(&'static str, String, &'static str, &'static str)> {
@@ -11,8 +11,8 @@ fn animals() -> Vec<(&'static str, String, &'static str, &'static str)> {
         format!(
             r#"{READY}; read start
 echo '{{"event":"step","replica":0,"first_step":0,"steps":4,"seconds":0.000001,"phases":[0,0,0,0,0,0,0,0,0,0,0]}}'
-echo '{{"event":"replica","replica":0,"examples":{examples},"cores":"0","first_loss":null,"last_loss":null,"input_checksum":1,"parameter_digest":null}}'
-echo '{{"event":"finished","steps":4,"total_steps":4,"global_steps":4,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":0.000001,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[]}}'"#
+echo '{{"event":"replica","replica":0,"examples":{examples},"cores":"0","first_loss":null,"last_loss":null,"input_checksum":1,"parameter_digest":null,"gpu":null}}'
+echo '{{"event":"finished","steps":4,"total_steps":4,"global_steps":4,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":0.000001,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[],"timing":"each step"}}'"#
         )
     };
     vec![

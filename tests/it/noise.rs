@@ -101,12 +101,12 @@ fn the_twin_is_of_the_charts_baseline_and_comes_with_it() {
 const SLEEPER: &str = r#"#!/bin/sh
 read -r job
 core=$(echo "$job" | sed 's/.*"cores":\[\([0-9]*\)\].*/\1/')
-echo '{"event":"ready","protocol":2,"program":"sleeper","address":null}'
+echo '{"event":"ready","protocol":3,"program":"sleeper","address":null}'
 read -r start
 sleep 1.4
 echo '{"event":"step","replica":0,"first_step":0,"steps":4,"seconds":1.2,"phases":[0,0,0,0,0,0,0,0,0,0,0]}'
-echo '{"event":"replica","replica":0,"examples":32,"cores":"'"$core"'","first_loss":null,"last_loss":null,"input_checksum":1,"parameter_digest":null}'
-echo '{"event":"finished","steps":4,"total_steps":4,"global_steps":4,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":1.2,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[]}'
+echo '{"event":"replica","replica":0,"examples":32,"cores":"'"$core"'","first_loss":null,"last_loss":null,"input_checksum":1,"parameter_digest":null,"gpu":null}'
+echo '{"event":"finished","steps":4,"total_steps":4,"global_steps":4,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":1.2,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[],"timing":"each step"}'
 "#;
 
 /// One repeat of it.

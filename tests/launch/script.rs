@@ -21,13 +21,13 @@ const LIFE: &str = r#"
 note() { echo $$ >> "$FOLDER/groups"; }
 job() { note; read -r job; }
 is() { case $job in *'"role":"'"$1"'","rank":'"$2"','*) return 0;; esac; return 1; }
-ready() { echo '{"event":"ready","protocol":2,"program":"sh","address":'"${1:-null}"'}'; }
+ready() { echo '{"event":"ready","protocol":3,"program":"sh","address":'"${1:-null}"'}'; }
 start() { read -r command; }
 progress() { echo '{"event":"progress","steps":1}'; }
 step() { echo '{"event":"step","replica":0,"first_step":'"$1"',"steps":1,"seconds":0.00001,"phases":[0,0,0,0.000005,0,0,0,0,0,0,0]}'; }
 core() { echo "$job" | sed 's/.*"cores":\[\([0-9]*\)\].*/\1/'; }
-replica() { echo '{"event":"replica","replica":0,"examples":'"$1"',"cores":"'"$(core)"'","first_loss":null,"last_loss":null,"input_checksum":0,"parameter_digest":null}'; }
-finished() { echo '{"event":"finished","steps":2,"total_steps":2,"global_steps":2,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":'"$1"',"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0.00001,"exchanged_bytes":0,"peak_memory_bytes":1,"cpu_seconds":0,"convolutions":[]}'; }
+replica() { echo '{"event":"replica","replica":0,"examples":'"$1"',"cores":"'"$(core)"'","first_loss":null,"last_loss":null,"input_checksum":0,"parameter_digest":null,"gpu":null}'; }
+finished() { echo '{"event":"finished","steps":2,"total_steps":2,"global_steps":2,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":'"$1"',"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0.00001,"exchanged_bytes":0,"peak_memory_bytes":1,"cpu_seconds":0,"convolutions":[],"timing":"each step"}'; }
 trained() { echo '{"event":"replica","replica":0,"examples":8,"cores":"'"$(core)"'","first_loss":2,"last_loss":1,"input_checksum":0,"parameter_digest":"d"}'; }
 link() { echo '{"event":"link","peer":"'"$1"'","pulled_bytes":80,"pushed_bytes":80,"pull_seconds":0.00001,"push_seconds":0.00001}'; }
 served() { echo '{"event":"served","cores":"'"$(core)"'","held_bytes":40,"updates":'"$1"',"gradients":4,"dropped":0,"staleness":[2,2],"alone_updates":1,"received_bytes":160,"sent_bytes":160,"receive_seconds":0,"apply_seconds":0,"send_seconds":0,"peak_memory_bytes":1,"cpu_seconds":0}'; }

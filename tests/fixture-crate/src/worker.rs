@@ -45,10 +45,10 @@ pub fn main(program: &str) {
         );
     }
     println!(
-        r#"{{"event":"replica","replica":0,"examples":32,"cores":"{core}","first_loss":null,"last_loss":null,"input_checksum":{},"parameter_digest":null}}"#,
+        r#"{{"event":"replica","replica":0,"examples":32,"cores":"{core}","first_loss":null,"last_loss":null,"input_checksum":{},"parameter_digest":null,"gpu":null}}"#,
         out[0] as u64
     );
     println!(
-        r#"{{"event":"finished","steps":{STEPS},"total_steps":{STEPS},"global_steps":{STEPS},"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":{elapsed:.9},"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[]}}"#
+        r#"{{"event":"finished","steps":{STEPS},"total_steps":{STEPS},"global_steps":{STEPS},"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":{elapsed:.9},"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[],"timing":"each step"}}"#
     );
 }
