@@ -1,17 +1,17 @@
 //! Puts the parts of one replica together: cores, model, input, exchange.
 
 use super::checkpoint::Checkpoints;
-use super::clock::EACH_STEP;
 use super::cores::{bound_cores, pinned_pool};
 use super::exchange::{Exchange, group};
+use super::gpu::{self, Gpu};
 use super::input::{self, Input};
 use super::layer::Tape;
 use super::model::{self, Model};
 use super::parameters::Parameters;
-use super::step_loop::{Pace, Seen, StepLoop};
-use crate::protocol::{DeviceJob, Job, LinkReport, ReplicaReport, StepWindow, cpu_list};
+use super::step_loop::{Graphs, Pace, Seen, StepLoop};
+use crate::protocol::{DeviceJob, GpuReport, Job, LinkReport, ReplicaReport, StepWindow, cpu_list};
 use crate::terms::{Convolution, Topology};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use candle_core::Device;
 use rayon::ThreadPool;
 use std::sync::{Arc, Barrier};
@@ -19,7 +19,7 @@ use std::time::Instant;
 
 /// A replica that is ready to train.
 pub struct Built {
-    pool: ThreadPool,
+    place: Place,
     steps: StepLoop,
     parameters: Arc<Parameters>,
 }
@@ -48,18 +48,16 @@ pub struct Outcome {
 /// Makes all replicas of this worker.
 pub fn build(job: &Job) -> Result<Vec<Built>> {
     let count = job.devices.len();
-    let pools = job
-        .devices
-        .iter()
-        .enumerate()
-        .map(pool_of)
+    let places = (job.devices.iter().enumerate())
+        .map(|(replica, device)| Place::of(job, replica, device))
         .collect::<Result<Vec<_>>>()?;
-    let inputs = input::open(job, &vec![Device::Cpu; count]).context("opening the input")?;
+    let devices: Vec<Device> = places.iter().map(Place::device).collect();
+    let inputs = input::open(job, &devices).context("opening the input")?;
     let groups = match job.settings.topology {
         Topology::Single | Topology::Independent => vec![1; count],
         Topology::Replicated | Topology::AllReduce | Topology::ParameterServer => vec![count],
     };
-    let mut parts = pools.into_iter().zip(inputs).enumerate();
+    let mut parts = places.into_iter().zip(inputs).enumerate();
     let start_line = Arc::new(Barrier::new(count));
     let mut built = Vec::with_capacity(count);
     for size in groups {
@@ -72,38 +70,68 @@ pub fn build(job: &Job) -> Result<Vec<Built>> {
     Ok(built)
 }
 
-fn pool_of((replica, device): (usize, &DeviceJob)) -> Result<ThreadPool> {
-    match device {
-        DeviceJob::Cpu { cores } => pinned_pool(replica, cores),
-        DeviceJob::Cuda { .. } => bail!("running on a GPU is not built into this version"),
+/// Where one replica computes.
+struct Place {
+    /// Of a replica on a GPU, what its host threads do.
+    pool: ThreadPool,
+    gpu: Option<Gpu>,
+}
+
+impl Place {
+    fn of(job: &Job, replica: usize, device: &DeviceJob) -> Result<Self> {
+        let (cores, uuid) = match device {
+            DeviceJob::Cpu { cores } => (cores, None),
+            DeviceJob::Cuda { cores, uuid } => (cores, Some(uuid)),
+        };
+        let options = gpu::Options {
+            tf32: job.settings.tf32,
+            cache: Some(job.cache.join("kernels")),
+        };
+        let open = |uuid: &String| Gpu::open(uuid, &options).context("opening a GPU");
+        Ok(Self {
+            pool: pinned_pool(replica, cores)?,
+            gpu: uuid.map(open).transpose()?,
+        })
+    }
+
+    /// Where its tensors are.
+    fn device(&self) -> Device {
+        self.gpu
+            .as_ref()
+            .map_or(Device::Cpu, |gpu| gpu.device().clone())
     }
 }
 
-type Part = (usize, (ThreadPool, Box<dyn Input>));
+type Part = (usize, (Place, Box<dyn Input>));
 
-/// Replicas that share one model. Its variables are made on the first replica's cores.
+/// Replicas that share one model, each with variables of its own where it is on a GPU. They are made on the
+/// first replica's cores.
 fn build_group(job: &Job, parts: Vec<Part>, start_line: &Arc<Barrier>) -> Result<Vec<Built>> {
-    let (_, (pool, _)) = parts.first().context("a group has at least one replica")?;
-    let model: Arc<dyn Model> = Arc::from(
-        pool.install(|| model::build(&job.settings, job.settings.seed))
-            .context("building the model")?,
-    );
-    let parameters = Arc::new(Parameters::new(model.parameters())?);
+    let (_, (first, _)) = parts.first().context("a group has at least one replica")?;
+    let model = |place: &Place| -> Result<Arc<dyn Model>> {
+        let build = || model::build_on(&job.settings, job.settings.seed, &place.device());
+        Ok(Arc::from(
+            first.pool.install(build).context("building the model")?,
+        ))
+    };
+    let shared = model(first)?;
+    let parameters = Arc::new(Parameters::new(shared.parameters())?);
     let members = group::form(&job.settings, &parameters, parts.len());
-    let build = |((replica, (pool, input)), member): (Part, group::Member)| Built {
-        pool,
+    let build = |((replica, (place, input)), member): (Part, group::Member)| Built {
         steps: StepLoop {
             replica,
-            model: model.clone(),
+            model: shared.clone(),
             input,
             exchange: member,
-            tape: Tape::default(),
+            tape: place.gpu.clone().map_or_else(Tape::default, Tape::on),
+            graphs: Graphs::new(job.settings.cuda_graph && place.gpu.is_some()),
             start_line: start_line.clone(),
             pace: Pace::of(&job.settings),
             places: parameters.places(),
             checkpoints: None,
         },
         parameters: parameters.clone(),
+        place,
     };
     let mut built: Vec<Built> = parts.into_iter().zip(members).map(build).collect();
     built[0].steps.checkpoints = checkpoints(job, &built[0])?;
@@ -141,7 +169,7 @@ impl Built {
     /// Trains on the replica's own cores. `started` is when the harness said so.
     pub fn run(self, started: Instant) -> Result<Outcome> {
         let Self {
-            pool,
+            place: Place { pool, gpu },
             mut steps,
             parameters,
         } = self;
@@ -173,10 +201,13 @@ impl Built {
                 global_steps: seen.global_steps,
                 checkpoints,
                 convolutions: steps.model.convolutions()?,
-                timing: EACH_STEP.to_owned(),
+                timing: seen.timing.clone(),
                 measured_from,
                 measured_until,
-                report: evidence(steps.replica, &cores, &seen, parameter_digest),
+                report: ReplicaReport {
+                    gpu: gpu.map(|gpu| evidence_of(&gpu, &seen)).transpose()?,
+                    ..evidence(steps.replica, &cores, &seen, parameter_digest)
+                },
                 windows: seen.windows,
             })
         })
@@ -199,4 +230,16 @@ fn evidence(
         parameter_digest,
         gpu: None,
     }
+}
+
+fn evidence_of(gpu: &Gpu, seen: &Seen) -> Result<GpuReport> {
+    Ok(GpuReport {
+        uuid: gpu.uuid().to_owned(),
+        name: gpu.name().to_owned(),
+        launches: seen.queued.launches,
+        graph_launches: seen.queued.graph_launches,
+        host_seconds: seen.queued.host_seconds,
+        memory_bytes: gpu.memory_bytes()?,
+        tf32: gpu.tf32(),
+    })
 }

@@ -1,18 +1,28 @@
-//! The one step loop. Topologies, models and inputs differ; the order of a step and its clock do not.
+//! The one step loop. Topologies, models, inputs and devices differ; the order of a step and its clock do
+//! not. On a GPU a step only puts work on its queue, and the loop waits for it at the end of a window; a
+//! pass may be captured in a graph, which is put on the queue as a whole from then on.
+
+mod graphs;
+mod seen;
+
+pub use graphs::Graphs;
+pub use seen::{Queued, Seen};
 
 use super::checkpoint::Checkpoints;
 use super::clock::StepClock;
 use super::cores::awake;
 use super::events;
 use super::exchange::group::Member;
+use super::gpu::Gpu;
 use super::input::{Batch, Input};
 use super::layer::Tape;
 use super::model::Model;
-use crate::protocol::{Event, LinkReport, StepWindow};
+use crate::protocol::{Event, LinkReport};
 use crate::spec::settings::Settings;
 use crate::terms::{Phase, Topology, Update};
 use anyhow::{Context, Result};
 use candle_core::{Tensor, TensorId};
+use graphs::{Captured, Pass};
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -30,6 +40,7 @@ pub struct StepLoop {
     pub input: Box<dyn Input>,
     pub exchange: Member,
     pub tape: Tape,
+    pub graphs: Graphs,
     /// Where all replicas of the worker meet after warm-up, so that their measured steps begin together.
     pub start_line: Arc<Barrier>,
     pub pace: Pace,
@@ -71,26 +82,6 @@ impl Pace {
     }
 }
 
-/// What the loop saw. Losses are those of the first step of all and of the last.
-#[derive(Debug, Default)]
-pub struct Seen {
-    pub windows: Vec<StepWindow>,
-    pub examples: u64,
-    pub label_sum: u64,
-    pub first_loss: Option<f64>,
-    pub last_loss: Option<f64>,
-    pub first_step_seconds: f64,
-    pub exchanged_bytes: u64,
-    /// In measured steps.
-    pub links: Vec<LinkReport>,
-    /// Measured steps.
-    pub steps: u64,
-    /// Warm-up included.
-    pub total_steps: u64,
-    pub global_steps: u64,
-    pub measured: Option<(Instant, Instant)>,
-}
-
 /// Whether a step was done, or the end has come before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Done {
@@ -109,8 +100,8 @@ impl StepLoop {
         self.start_line.wait();
         let mut progress = Progress::new(self.replica);
         let window_steps = self.window_steps();
-        let mut clock = StepClock::start();
-        let from = clock.started();
+        let mut clock = StepClock::start_on(self.tape.gpu())?;
+        let (from, queued_before) = (clock.started(), self.queued(&clock));
         while warmed_up && seen.steps < self.pace.steps {
             let step = seen.steps;
             let done = self
@@ -120,11 +111,19 @@ impl StepLoop {
                 break;
             }
             self.checkpoint(&mut clock)?;
-            seen.record(clock.finish(self.replica, step), window_steps);
             seen.steps += 1;
+            if clock.end_step() {
+                self.end_window(&mut clock, &mut seen, window_steps)?;
+            }
             progress.tell(seen.total_steps);
         }
+        if clock.steps() > 0 {
+            self.end_window(&mut clock, &mut seen, window_steps)?;
+        }
         seen.measured = Some((from, clock.started()));
+        seen.timing = clock.policy();
+        seen.queued = self.queued(&clock).since(queued_before);
+        seen.take_pending_loss()?;
         seen.exchanged_bytes = self.exchange.exchanged_bytes() - before;
         seen.links = since(&links_before, self.exchange.links());
         self.exchange.finish().context("after the last step")?;
@@ -132,6 +131,24 @@ impl StepLoop {
         self.checkpoint(&mut StepClock::start())?;
         seen.global_steps = self.exchange.global_step();
         Ok(seen)
+    }
+
+    /// Records the time of the steps since the last call.
+    fn end_window(&self, clock: &mut StepClock, seen: &mut Seen, window_steps: u64) -> Result<()> {
+        let first = seen.steps - clock.steps();
+        let window = clock
+            .finish(self.replica, first)
+            .with_context(|| format!("in the steps from {first} on"))?;
+        seen.record(window, window_steps);
+        Ok(())
+    }
+
+    fn queued(&self, clock: &StepClock) -> Queued {
+        Queued {
+            launches: self.tape.gpu().map_or(0, Gpu::launches),
+            graph_launches: self.graphs.replays(),
+            host_seconds: clock.host_seconds().unwrap_or_default(),
+        }
     }
 
     fn window_steps(&self) -> u64 {
@@ -150,7 +167,7 @@ impl StepLoop {
         let mut unmeasured = Seen::default();
         while self.warms_up(unmeasured.total_steps) {
             let step = unmeasured.total_steps;
-            let mut clock = StepClock::start();
+            let mut clock = StepClock::start_on(self.tape.gpu())?;
             let done = self
                 .step(&mut clock, &mut unmeasured)
                 .with_context(|| format!("in warm-up step {step}"))?;
@@ -160,7 +177,7 @@ impl StepLoop {
             }
             self.checkpoint(&mut clock)?;
             if step == 0 {
-                seen.first_step_seconds = clock.finish(self.replica, step).seconds;
+                seen.first_step_seconds = clock.finish(self.replica, step)?.seconds;
                 seen.first_loss = unmeasured.first_loss;
             }
             progress.tell(unmeasured.total_steps);
@@ -190,7 +207,11 @@ impl StepLoop {
         }
         seen.examples += batch.examples as u64;
         seen.label_sum += batch.label_sum;
-        awake(|| self.train(&batch, clock, seen))?;
+        match self.tape.gpu() {
+            // The pool has nothing to do while a GPU trains, and its cores have.
+            Some(_) => self.train(&batch, clock, seen)?,
+            None => awake(|| self.train(&batch, clock, seen))?,
+        }
         seen.total_steps += 1;
         Ok(Done::Step)
     }
@@ -209,21 +230,82 @@ impl StepLoop {
 
     /// Forward, backward and update.
     fn train(&mut self, batch: &Batch, clock: &mut StepClock, seen: &mut Seen) -> Result<()> {
+        let Some(pass) = self.pass(batch, clock)? else {
+            return Ok(());
+        };
+        if !pass.updated {
+            let updated = self.exchange.update(pass.gradients, clock);
+            updated.context("updating the parameters")?;
+        }
+        seen.note_loss(pass.loss, self.tape.gpu().is_some())
+    }
+
+    /// Forward and backward, part by part or as a graph; none for the null model.
+    fn pass(&mut self, batch: &Batch, clock: &mut StepClock) -> Result<Option<Pass>> {
+        if let Some(captured) = self.graphs.of(batch) {
+            captured.graph.launch().context("launching a graph")?;
+            clock.book_graph(&captured.boundaries);
+            let pass = captured.pass.clone();
+            if pass.updated {
+                self.exchange.note_step();
+            }
+            return Ok(Some(pass));
+        }
+        let gpu = self.tape.gpu().cloned();
+        match gpu.filter(|_| self.graphs.captures() && self.has_parameters()) {
+            Some(gpu) => self.capture(&gpu, batch, clock).map(Some),
+            None => {
+                self.graphs.note_pass();
+                self.record(batch, clock)
+            }
+        }
+    }
+
+    /// Captures the pass on a batch, with the update where that is work of the device alone, and puts it
+    /// on the queue once.
+    fn capture(&mut self, gpu: &Gpu, batch: &Batch, clock: &mut StepClock) -> Result<Pass> {
+        clock.begin_capture();
+        let captured = gpu.capture(|| {
+            let mut pass = (self.record(batch, clock)?).context("a model with parameters")?;
+            if self.exchange.is_queued() {
+                let updated = self.exchange.update(pass.gradients.clone(), clock);
+                updated.context("updating the parameters")?;
+                pass.updated = true;
+            }
+            anyhow::Ok(pass)
+        });
+        let boundaries = clock.end_capture().unwrap_or_default();
+        let (pass, graph) =
+            captured.context("capturing a step; devices.cuda_graph = false goes without graphs")?;
+        graph.launch().context("launching a graph")?;
+        clock.book_graph(&boundaries);
+        let captured = Captured {
+            graph,
+            boundaries,
+            pass: pass.clone(),
+        };
+        self.graphs.keep(batch, captured);
+        Ok(pass)
+    }
+
+    /// Forward and backward, part by part.
+    fn record(&mut self, batch: &Batch, clock: &mut StepClock) -> Result<Option<Pass>> {
         self.tape.rewind();
         let loss = self
             .model
-            .loss(&mut self.tape, batch)
+            .record(&mut self.tape, batch)
             .context("computing the loss")?;
         clock.book(Phase::Forward);
         let Some(loss) = loss else {
-            return Ok(());
+            return Ok(None);
         };
         let gradients = self.gradients(clock).context("computing gradients")?;
         clock.book(Phase::Backward);
-        self.exchange
-            .update(gradients, clock)
-            .context("updating the parameters")?;
-        seen.note_loss(loss)
+        Ok(Some(Pass {
+            loss,
+            gradients,
+            updated: false,
+        }))
     }
 
     /// Gradients of all variables in name order, each offered to the exchange as soon as it is final.
@@ -259,35 +341,6 @@ fn since(before: &[LinkReport], mut now: Vec<LinkReport>) -> Vec<LinkReport> {
         link.push_seconds -= before.push_seconds;
     }
     now
-}
-
-impl Seen {
-    fn note_loss(&mut self, value: f64) -> Result<()> {
-        anyhow::ensure!(
-            value.is_finite(),
-            "the loss became {value}: lower model.learning_rate, or look at the input"
-        );
-        self.first_loss.get_or_insert(value);
-        self.last_loss = Some(value);
-        Ok(())
-    }
-
-    /// Adds a step to the present window, or opens the next one.
-    fn record(&mut self, step: StepWindow, window_steps: u64) {
-        match self.windows.last_mut() {
-            Some(window) if window.steps < window_steps => {
-                window.steps += step.steps;
-                window.seconds += step.seconds;
-                for (sum, seconds) in window.phases.iter_mut().zip(step.phases) {
-                    *sum += seconds;
-                }
-            }
-            _ => self.windows.push(step),
-        }
-        if self.first_step_seconds == 0.0 {
-            self.first_step_seconds = step.seconds;
-        }
-    }
 }
 
 /// Tells the harness now and then how far replica 0 is.

@@ -40,6 +40,18 @@ impl fmt::Debug for Gpu {
 const BLAS_WORKSPACE: usize = 32 << 20;
 
 impl Gpu {
+    /// The UUIDs of all GPUs that this process sees, in CUDA's order.
+    ///
+    /// # Errors
+    /// The driver's words: no driver, no GPU.
+    pub fn visible() -> Result<Vec<String>> {
+        let uuid = |ordinal| -> Result<String> {
+            let device = result::device::get(ordinal).w()?;
+            Ok(text_of(result::device::get_uuid(device).w()?))
+        };
+        (0..CudaContext::device_count().w()?).map(uuid).collect()
+    }
+
     /// The GPU with this UUID, `GPU-…`, and a new queue on it. Compiles the kernels for it, if the cache
     /// does not have them.
     ///
@@ -109,6 +121,7 @@ impl Gpu {
         let mut parameters: Vec<*mut c_void> = args.iter().map(address_of).collect();
         let [grid, block] = [launch.grid, launch.block].map(|[x, y, z]| (x, y, z));
         let stream = self.0.queue.raw();
+        self.0.queue.bind()?;
         self.0.queue.count(1);
         // SAFETY: the caller's promise. CUDA copies the arguments before it returns.
         unsafe {
@@ -127,6 +140,7 @@ impl Gpu {
     /// Puts a product of matrices on the main queue. Panics where a matrix is longer than its memory.
     pub fn gemm<T: Scalar>(&self, product: Gemm<T>) -> Result<()> {
         product.check();
+        self.0.queue.bind()?;
         self.0.queue.count(1);
         let transposed = |yes| match yes {
             true => blas::cublasOperation_t::CUBLAS_OP_T,
@@ -225,20 +239,14 @@ impl Gpu {
 
 /// The place of a GPU among those that this process sees.
 fn ordinal_of(uuid: &str) -> Result<usize> {
-    let count = CudaContext::device_count().w()?;
-    let mut seen = Vec::new();
-    for ordinal in 0..count {
-        let device = result::device::get(ordinal).w()?;
-        let this = text_of(result::device::get_uuid(device).w()?);
-        if this == uuid {
-            return Ok(ordinal as usize);
+    let visible = Gpu::visible()?;
+    match visible.iter().position(|this| this == uuid) {
+        Some(ordinal) => Ok(ordinal),
+        None => {
+            let (count, list) = (visible.len(), visible.join(", "));
+            candle_core::bail!("this process sees no GPU {uuid}, but {count}: {list}")
         }
-        seen.push(this);
     }
-    candle_core::bail!(
-        "this process sees no GPU {uuid}, but {count}: {}",
-        seen.join(", ")
-    )
 }
 
 /// In NVML's spelling.

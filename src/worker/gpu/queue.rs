@@ -99,7 +99,8 @@ impl Queue {
         self.stream.synchronize().w()
     }
 
-    fn bind(&self) -> Result<()> {
+    /// Makes the GPU the one of this thread, which CUDA asks for.
+    pub(super) fn bind(&self) -> Result<()> {
         self.stream.context().bind_to_thread().w()
     }
 }

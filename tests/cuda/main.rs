@@ -1,0 +1,23 @@
+//! Layers, models, inputs and exchanges on a GPU, each held against the same thing on the CPU. Without a
+//! GPU, or in a program that was built without the feature `cuda`, a test prints `skipped: no CUDA device`.
+
+mod queue;
+mod steps;
+
+use xrun::worker::gpu::{Gpu, Options};
+
+/// The first GPU of this process.
+fn gpu() -> Option<Gpu> {
+    gpus(1).map(|mut gpus| gpus.remove(0))
+}
+
+/// `count` replicas' GPUs: different ones as far as there are so many, then the same again.
+fn gpus(count: usize) -> Option<Vec<Gpu>> {
+    let visible = Gpu::visible().unwrap_or_default();
+    if visible.is_empty() {
+        println!("skipped: no CUDA device");
+        return None;
+    }
+    let open = |uuid: &String| Gpu::open(uuid, &Options::default()).unwrap();
+    Some(visible.iter().cycle().take(count).map(open).collect())
+}
