@@ -4,26 +4,36 @@
 
 mod cifar10;
 mod initial;
+mod loss;
 mod mlp;
 mod none;
 mod sat_seq2seq;
 mod variables;
 
 pub use cifar10::Cifar10;
+pub use loss::Loss;
 pub use mlp::Mlp;
 pub use none::NullModel;
 pub use sat_seq2seq::{SatSeq2seq, Sizes};
+pub use variables::Variables;
 
 use super::input::Batch;
 use super::layer::Tape;
 use crate::spec::settings::Settings;
 use crate::terms::{Convolution, ModelName};
-use candle_core::{DType, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Var};
 
 /// A model with its variables.
 pub trait Model: Send + Sync {
-    /// Mean loss over one batch, recorded on a tape that was rewound; none for the null model.
-    fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>>;
+    /// A pass over one batch, recorded on a tape that was rewound, whose last result is the mean loss;
+    /// none for the null model. Does not wait for a GPU.
+    fn record(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<Loss>>;
+
+    /// The same, and the value of the loss, which waits for a GPU.
+    fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>> {
+        let loss = self.record(tape, batch)?;
+        loss.map(|loss| loss.value()).transpose()
+    }
 
     /// All trainable variables in name order, the order in which gradients travel.
     fn parameters(&self) -> &[(String, Var)];
@@ -34,14 +44,20 @@ pub trait Model: Send + Sync {
     }
 }
 
-/// The model that `settings` name, in f32.
+/// The model that `settings` name, in f32, on the CPU.
 pub fn build(settings: &Settings, seed: u64) -> Result<Box<dyn Model>> {
+    build_on(settings, seed, &Device::Cpu)
+}
+
+/// The same model with the same values, whose variables live on `device`.
+pub fn build_on(settings: &Settings, seed: u64, device: &Device) -> Result<Box<dyn Model>> {
+    let variables = Variables::new(seed, DType::F32).on(device);
     Ok(match settings.model {
-        ModelName::Cifar10 => Box::new(Cifar10::new(seed, DType::F32)?.by(settings.convolution)),
-        ModelName::Mlp => Box::new(Mlp::new(&settings.layers, seed, DType::F32)?),
+        ModelName::Cifar10 => Box::new(Cifar10::of(variables)?.by(settings.convolution)),
+        ModelName::Mlp => Box::new(Mlp::of(&settings.layers, variables)?),
         ModelName::None => Box::new(NullModel),
         ModelName::SatSeq2seq => {
-            let model = SatSeq2seq::new(Sizes::of(settings), seed, DType::F32)?;
+            let model = SatSeq2seq::of(Sizes::of(settings), variables)?;
             Box::new(model.by(settings.convolution))
         }
     })
@@ -58,14 +74,6 @@ pub fn lengths(settings: &Settings) -> Result<Vec<usize>> {
     Ok(variables
         .map(|(_, variable)| variable.elem_count())
         .collect())
-}
-
-/// The number of a tensor that has one.
-fn scalar(tensor: &Tensor) -> Result<f64> {
-    match tensor.dtype() {
-        DType::F64 => tensor.to_scalar(),
-        _ => tensor.to_scalar::<f32>().map(f64::from),
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod product;
 use super::Activation;
 use super::Layer;
 use super::activation::rows;
+use super::l2::{self, Penalty};
 use super::operation::{Backward, Function, View};
 use super::partition::{add, examples_per_thread};
 use super::scalar::Scalar;
@@ -61,9 +62,9 @@ impl Dense {
         Self { decay, ..self }
     }
 
-    /// `decay · ½ Σ w²`.
-    pub fn penalty(&self) -> Result<f64> {
-        Ok(self.decay * super::l2::half_square(&self.weights)?)
+    /// `decay · ½ Σ w²`, in a pass that `tape` records.
+    pub fn penalty(&self, tape: &mut Tape) -> Result<Penalty> {
+        l2::penalty(tape, self.decay, &self.weights)
     }
 }
 

@@ -12,7 +12,7 @@
 //! | softmax_linear, dense | 10 | 1,930 |
 
 use super::variables::Variables;
-use super::{Model, scalar};
+use super::{Loss, Model};
 use crate::terms::Convolution;
 use crate::worker::input::Batch;
 use crate::worker::layer::loss::CrossEntropy;
@@ -42,10 +42,14 @@ pub struct Cifar10 {
 }
 
 impl Cifar10 {
-    /// Weights of truncated normal distributions, biases 0 or 0.1, as in the tutorial.
+    /// On the CPU.
     pub fn new(seed: u64, dtype: DType) -> Result<Self> {
+        Self::of(Variables::new(seed, dtype))
+    }
+
+    /// Weights of truncated normal distributions, biases 0 or 0.1, as in the tutorial.
+    pub fn of(mut v: Variables) -> Result<Self> {
         use Activation::{Identity, Relu};
-        let mut v = Variables::new(seed, dtype);
         let w1 = v.truncated_normal("conv1/weights", (5, 5, 3, 64), 0.05)?;
         let w2 = v.truncated_normal("conv2/weights", (5, 5, 64, 64), 0.05)?;
         let w3 = v.truncated_normal("local3/weights", (6 * 6 * 64, 384), 0.04)?;
@@ -89,14 +93,14 @@ impl Cifar10 {
 
 impl Model for Cifar10 {
     /// Mean cross-entropy, and weight decay of the two large dense layers.
-    fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>> {
+    fn record(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<Loss>> {
         let mut x = batch.inputs.clone();
         for layer in self.layers() {
             x = layer.forward(tape, &x)?;
         }
-        let loss = CrossEntropy(&batch.targets).forward(tape, &x)?;
-        let penalty = self.local3.penalty()? + self.local4.penalty()?;
-        Ok(Some(scalar(&loss)? + penalty))
+        let mean = CrossEntropy(&batch.targets).forward(tape, &x)?;
+        let penalties = vec![self.local3.penalty(tape)?, self.local4.penalty(tape)?];
+        Ok(Some(Loss { mean, penalties }))
     }
 
     fn parameters(&self) -> &[(String, Var)] {

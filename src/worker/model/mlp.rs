@@ -1,7 +1,7 @@
 //! Fully connected layers, a rectifier after each, the last one too, and a mean squared error.
 
 use super::variables::Variables;
-use super::{Model, scalar};
+use super::{Loss, Model};
 use crate::worker::input::Batch;
 use crate::worker::layer::loss::SquaredError;
 use crate::worker::layer::{Activation, Dense, Layer, Tape};
@@ -14,9 +14,13 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Layers between each two neighbours of `widths`; weights Xavier uniform, biases 0.
+    /// On the CPU.
     pub fn new(widths: &[usize], seed: u64, dtype: DType) -> Result<Self> {
-        let mut variables = Variables::new(seed, dtype);
+        Self::of(widths, Variables::new(seed, dtype))
+    }
+
+    /// Layers between each two neighbours of `widths`; weights Xavier uniform, biases 0.
+    pub fn of(widths: &[usize], mut variables: Variables) -> Result<Self> {
         let mut layers = Vec::new();
         for (i, width) in widths.windows(2).enumerate() {
             let name = format!("layer{:02}", i + 1);
@@ -40,13 +44,13 @@ pub fn lengths(widths: &[usize]) -> Vec<usize> {
 
 impl Model for Mlp {
     /// The mean of `(output − target)²` over all elements.
-    fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>> {
+    fn record(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<Loss>> {
         let mut x = batch.inputs.clone();
         for layer in &self.layers {
             x = layer.forward(tape, &x)?;
         }
-        let loss = SquaredError(&batch.targets).forward(tape, &x)?;
-        scalar(&loss).map(Some)
+        let mean = SquaredError(&batch.targets).forward(tape, &x)?;
+        Ok(Some(Loss::of(mean)))
     }
 
     fn parameters(&self) -> &[(String, Var)] {

@@ -1,6 +1,6 @@
 //! The null model: what is left of a step when nothing is computed.
 
-use super::Model;
+use super::{Loss, Model};
 use crate::worker::input::Batch;
 use crate::worker::layer::Tape;
 use candle_core::{Result, Var};
@@ -9,7 +9,7 @@ use candle_core::{Result, Var};
 pub struct NullModel;
 
 impl Model for NullModel {
-    fn loss(&self, _: &mut Tape, _: &Batch) -> Result<Option<f64>> {
+    fn record(&self, _: &mut Tape, _: &Batch) -> Result<Option<Loss>> {
         Ok(None)
     }
 

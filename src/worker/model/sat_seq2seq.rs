@@ -29,7 +29,7 @@
 mod cell;
 
 use super::variables::Variables;
-use super::{Model, scalar};
+use super::{Loss, Model};
 use crate::spec::settings::Settings;
 use crate::terms::Convolution;
 use crate::worker::input::Batch;
@@ -85,8 +85,13 @@ impl Sizes {
 }
 
 impl SatSeq2seq {
-    /// Weights Xavier uniform, biases 0, but 1 for what cells keep.
+    /// On the CPU.
     pub fn new(sizes: Sizes, seed: u64, dtype: DType) -> Result<Self> {
+        Self::of(sizes, Variables::new(seed, dtype))
+    }
+
+    /// Weights Xavier uniform, biases 0, but 1 for what cells keep.
+    pub fn of(sizes: Sizes, mut v: Variables) -> Result<Self> {
         let Some(&smallest) = sizes.channels.last() else {
             candle_core::bail!("an encoder without levels: set model.channels");
         };
@@ -94,7 +99,6 @@ impl SatSeq2seq {
             let (image, levels) = (sizes.image, sizes.channels.len());
             candle_core::bail!("images of {image} pixels cannot be halved {levels} times");
         }
-        let mut v = Variables::new(seed, dtype);
         let (mut encoder, mut decoder) = (Vec::new(), Vec::new());
         for (level, filters) in sizes.channels.iter().enumerate() {
             let below = level
@@ -163,7 +167,10 @@ impl SatSeq2seq {
             let x = &features.smallest;
             let state = match &before {
                 Some((state, _)) => self.reader.step(tape, x, state)?,
-                None => self.reader.step(tape, x, &Cell::start(x)?)?,
+                None => {
+                    let start = Cell::start(tape, x)?;
+                    self.reader.step(tape, x, &start)?
+                }
             };
             before = Some((state, features));
         }
@@ -199,11 +206,11 @@ fn conv(v: &mut Variables, name: &str, [channels, filters]: [usize; 2]) -> Resul
 
 impl Model for SatSeq2seq {
     /// The mean of `(prediction − pixel)²` over all predicted frames.
-    fn loss(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<f64>> {
+    fn record(&self, tape: &mut Tape, batch: &Batch) -> Result<Option<Loss>> {
         let (state, last) = self.read(tape, &batch.inputs)?;
         let predicted = self.write(tape, state, last)?;
-        let loss = SquaredError(&batch.targets).forward(tape, &predicted)?;
-        scalar(&loss).map(Some)
+        let mean = SquaredError(&batch.targets).forward(tape, &predicted)?;
+        Ok(Some(Loss::of(mean)))
     }
 
     fn parameters(&self) -> &[(String, Var)] {

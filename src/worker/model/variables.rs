@@ -1,4 +1,5 @@
-//! Makes the variables of a model, with their initial values, and puts them in name order.
+//! Makes the variables of a model, with their initial values, and puts them in name order. Values are
+//! made on the CPU, the same for every device, and then moved to where the variables live.
 
 use super::initial::Stream;
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
@@ -8,6 +9,7 @@ use rayon::prelude::*;
 pub struct Variables {
     seed: u64,
     dtype: DType,
+    device: Device,
     list: Vec<(String, Var)>,
 }
 
@@ -16,7 +18,16 @@ impl Variables {
         Self {
             seed,
             dtype,
+            device: Device::Cpu,
             list: Vec::new(),
+        }
+    }
+
+    /// The same, for variables that live on `device`.
+    pub fn on(self, device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            ..self
         }
     }
 
@@ -86,7 +97,7 @@ impl Variables {
             .map(|i| value(i) as f32)
             .collect();
         let values = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.dtype)?;
-        let variable = Var::from_tensor(&values)?;
+        let variable = Var::from_tensor(&values.to_device(&self.device)?)?;
         self.list.push((name.to_owned(), variable.clone()));
         Ok(variable)
     }

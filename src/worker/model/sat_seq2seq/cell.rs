@@ -13,7 +13,7 @@ use super::super::variables::Variables;
 use super::KERNEL;
 use crate::terms::Convolution;
 use crate::worker::layer::{Activation, Conv, Layer, Tape, channels, pointwise};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 /// Which quarter of the convolution's channels a gate has: TensorFlow's order.
 #[derive(Clone, Copy)]
@@ -60,11 +60,11 @@ impl Cell {
     }
 
     /// The state before the first input, which is like `x`: zeros.
-    pub fn start(x: &Tensor) -> Result<State> {
-        let zeros = || Tensor::zeros(x.shape(), x.dtype(), &Device::Cpu);
+    pub fn start(tape: &mut Tape, x: &Tensor) -> Result<State> {
+        let zeros = tape.constant(0.0, x)?;
         Ok(State {
-            hidden: zeros()?,
-            memory: zeros()?,
+            hidden: zeros.clone(),
+            memory: zeros,
         })
     }
 
