@@ -280,6 +280,16 @@ impl Member {
         }
     }
 
+    /// Whether an update only puts work on the queue of this replica's GPU, and waits for nobody.
+    pub fn is_queued(&self) -> bool {
+        false
+    }
+
+    /// Notes a step whose update was done without [`Member::update`], by a graph that has it in it.
+    pub fn note_step(&mut self) {
+        self.steps += 1;
+    }
+
     /// After the last step, off the clock: the parameters become those after all updates.
     pub fn finish(&mut self) -> Result<()> {
         self.first_does(|exchange, parameters| exchange.finish(parameters))

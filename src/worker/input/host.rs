@@ -1,7 +1,7 @@
 //! In: a pipeline of threads. Out: its batches as tensors of one replica. Knows nothing of how they
 //! are made.
 
-use super::super::clock::StepClock;
+use super::super::clock::{StepClock, timed};
 use super::cifar10_file::CHANNELS;
 use super::distort::{CROP, LENGTH};
 use super::examples::{Examples, Share, SharedExamples};
@@ -49,9 +49,9 @@ pub fn pipeline(
 
 impl Input for HostInput {
     fn prefill(&mut self) -> Result<Seconds> {
-        let mut clock = StepClock::start();
-        self.pipeline.prefill().map_err(Error::msg)?;
-        Ok(Seconds(clock.finish(0, 0).seconds))
+        let (filled, seconds) = timed(|| self.pipeline.prefill());
+        filled.map_err(Error::msg)?;
+        Ok(Seconds(seconds))
     }
 
     fn next(&mut self, clock: &mut StepClock) -> Result<Batch> {
