@@ -51,7 +51,7 @@ build() {
 }
 
 machine=(device errors memory copy stream capture module compile block fibers)
-for source in "${machine[@]}" nvrtc cublas curand; do echo "$source.cpp"; done | {
+for source in "${machine[@]}" nvrtc cublas curand cudnn convolution nccl nccl_room; do echo "$source.cpp"; done | {
   export here out; export flags; export -f object
   xargs -P 2 -I{} bash -c 'set -e; object {}'
 }
@@ -63,9 +63,11 @@ build libnvrtc.so.13 libnvrtc.so.13 11 nvrtc nvrtc.o
 build libcublas.so.13 libcublas.so.13 15 cublas cublas.o
 build libcublasLt.so.13 libcublasLt.so.13 15 cublaslt
 build libcurand.so.10 libcurand.so.10 999 curand curand.o
+build libcudnn.so.9 libcudnn.so.9 3000 cudnn cudnn.o convolution.o
+build libnccl.so.2 '' 3 nccl nccl.o nccl_room.o
 build libcudart.so.13 libcudart.so.13 801 runtime
 
 if [ "${2:-}" = --check ]; then
-  g++ -std=c++17 -O1 -g -Wall -Wextra "$here"/check*.cpp "$out"/lib{cuda.so.1,nvrtc.so.13,cublas.so.13} -Wl,-rpath,"$out" -o "$out/check"
+  g++ -std=c++17 -O1 -g -Wall -Wextra "$here"/check*.cpp "$out"/lib{cuda.so.1,nvrtc.so.13,cublas.so.13,cudnn.so.9,nccl.so.2} -Wl,-rpath,"$out" -o "$out/check"
   "$out/check"
 fi
