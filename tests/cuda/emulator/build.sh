@@ -14,8 +14,10 @@ out=$(cd "$out" && pwd)
 registry=${CARGO_HOME:-$HOME/.cargo}/registry/src
 flags="-std=c++17 -O2 -ftree-vectorize -g1 -fPIC -Wall -Wextra -pthread"
 
-rm -rf "$out/device" "$out/cache"
-cp -r "$here/device" "$out/device"
+if ! diff -rq "$here/device" "$out/device" >/dev/null 2>&1; then      # compiled kernels hold these headers
+  rm -rf "$out/device" "$out/cache"
+  cp -r "$here/device" "$out/device"
+fi
 # candle brings its kernels as PTX; the emulation compiles their sources instead.
 for folder in "$registry"/*/candle-kernels-*/src; do
   [ -d "$folder" ] && cp "$folder"/*.cu "$folder"/*.cuh "$out/candle/"
@@ -28,7 +30,7 @@ names() {
 # object SOURCE: compiles it if it or a header is newer than what is there.
 object() {
   local source=$here/$1 target=$out/objects/${1%.cpp}.o
-  [ "$target" -nt "$source" ] && [ -z "$(find "$here" -name '*.h' -newer "$target" -print -quit)" ] && return
+  [ "$target" -nt "$source" ] && [ -z "$(find "$here" -name '*.h' ! -name check.h -newer "$target" -print -quit)" ] && return
   g++ $flags -c "$source" -o "$target"
 }
 # build FILE VERSION CODE NAMES SOURCES...: a library whose functions that the sources lack say so and return CODE.

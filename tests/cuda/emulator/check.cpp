@@ -5,22 +5,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void aborts(const char* message, const std::function<void()>& body) {
-  int pipe_ends[2];
-  if (pipe(pipe_ends)) failed(__FILE__, __LINE__, "no pipe");
+int apart(const std::function<void()>& body, std::string* text) {
+  int ends[2];
+  if (pipe(ends)) failed(__FILE__, __LINE__, "no pipe");
   pid_t child = fork();
   if (child == 0) {
-    dup2(pipe_ends[1], 2);
+    dup2(ends[1], 2);
     body();
     _exit(0);
   }
-  close(pipe_ends[1]);
-  std::string text;
+  close(ends[1]);
   char buffer[512];
-  for (ssize_t got; (got = read(pipe_ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, size_t(got));
-  close(pipe_ends[0]);
+  for (ssize_t got; (got = read(ends[0], buffer, sizeof buffer)) > 0;) text->append(buffer, size_t(got));
+  close(ends[0]);
   int status;
   waitpid(child, &status, 0);
+  return status;
+}
+
+void aborts(const char* message, const std::function<void()>& body) {
+  std::string text;
+  int status = apart(body, &text);
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT) failed(__FILE__, __LINE__, std::string("did not abort: ") + message + "\n" + text);
   if (text.find(message) == std::string::npos) failed(__FILE__, __LINE__, std::string("no '") + message + "' in: " + text);
 }
@@ -64,5 +69,8 @@ int main() {
   check_kernels(machine);
   check_graphs(machine);
   check_libraries(machine);
+  check_convolution(machine);
+  check_all_reduce(machine);
+  check_candle(machine);
   puts("emulated GPU: checks passed");
 }

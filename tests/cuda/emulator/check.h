@@ -56,6 +56,25 @@ int nvrtcGetPTXSize(Opaque, size_t*);
 int nvrtcGetPTX(Opaque, char*);
 int nvrtcGetProgramLogSize(Opaque, size_t*);
 int nvrtcGetProgramLog(Opaque, char*);
+int cudnnCreate(Opaque*);
+int cudnnSetStream(Opaque, Opaque);
+int cudnnCreateTensorDescriptor(Opaque*);
+int cudnnCreateFilterDescriptor(Opaque*);
+int cudnnCreateConvolutionDescriptor(Opaque*);
+int cudnnSetTensor4dDescriptor(Opaque, int, int, int, int, int, int);
+int cudnnSetFilter4dDescriptor(Opaque, int, int, int, int, int, int);
+int cudnnSetConvolution2dDescriptor(Opaque, int, int, int, int, int, int, int, int);
+int cudnnConvolutionForward(Opaque, const void*, Opaque, const void*, Opaque, const void*, Opaque, int, void*, size_t, const void*, Opaque, void*);
+int cudnnConvolutionBackwardData(Opaque, const void*, Opaque, const void*, Opaque, const void*, Opaque, int, void*, size_t, const void*, Opaque, void*);
+int cudnnConvolutionBackwardFilter(Opaque, const void*, Opaque, const void*, Opaque, const void*, Opaque, int, void*, size_t, const void*, Opaque, void*);
+struct ncclUniqueId { char internal[128]; };
+int ncclGetUniqueId(ncclUniqueId*);
+int ncclCommInitRank(Opaque*, int, ncclUniqueId, int);
+int ncclCommInitAll(Opaque*, int, const int*);
+int ncclCommDestroy(Opaque);
+int ncclGroupStart();
+int ncclGroupEnd();
+int ncclAllReduce(const void*, void*, size_t, int, int, Opaque, Opaque);
 int cublasCreate_v2(Opaque*);
 int cublasSetStream_v2(Opaque, Opaque);
 int cublasSgemm_v2(Opaque, int, int, int, int, int, const float*, const float*, int, const float*, int, const float*, float*, int);
@@ -73,6 +92,8 @@ int cublasSgemm_v2(Opaque, int, int, int, int, int, const float*, const float*, 
   } while (0)
 #define OK(call) EQUAL(call, 0)
 
+// The status of a process of its own that runs `body` (0 if it returns), and what it wrote to stderr.
+int apart(const std::function<void()>& body, std::string* text);
 // Runs `body` in a process of its own, which must abort with `message` on its stderr.
 void aborts(const char* message, const std::function<void()>& body);
 
@@ -101,3 +122,6 @@ void check_kernels(const Machine& machine);
 void check_memory(const Machine& machine);
 void check_graphs(const Machine& machine);
 void check_libraries(const Machine& machine);
+void check_convolution(const Machine& machine);
+void check_all_reduce(const Machine& machine);
+void check_candle(const Machine& machine);

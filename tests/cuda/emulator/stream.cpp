@@ -26,7 +26,7 @@ Stream* resolve(void* handle, Context* context) {
 // A device can be told to fail after a number of launches: EMULATED_GPU_LOST_AFTER=N for all, or ORDINAL:N for one.
 static CUresult count_launch(Device* device) {
   uint64_t count = ++device->launches;
-  static const char* text = getenv("EMULATED_GPU_LOST_AFTER");
+  const char* text = getenv("EMULATED_GPU_LOST_AFTER");
   if (!text) return device->lost ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
   const char* colon = strchr(text, ':');
   bool this_one = !colon || atoi(text) == device->ordinal;
