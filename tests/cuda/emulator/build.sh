@@ -30,7 +30,7 @@ names() {
 # object SOURCE: compiles it if it or a header is newer than what is there.
 object() {
   local source=$here/$1 target=$out/objects/${1%.cpp}.o
-  [ "$target" -nt "$source" ] && [ -z "$(find "$here" -name '*.h' ! -name check.h -newer "$target" -print -quit)" ] && return
+  [ "$target" -nt "$source" ] && [ -z "$(find "$here"/*.h "$here/device/emulated_block.h" ! -name check.h -newer "$target" -print -quit)" ] && return
   g++ $flags -c "$source" -o "$target"
 }
 # build FILE VERSION CODE NAMES SOURCES...: a library whose functions that the sources lack say so and return CODE.

@@ -230,7 +230,12 @@ Compiled compile_device_code(const std::string& source, const std::string& name,
   return result;
 }
 
-// Which of candle's sources (copied by build.sh) a PTX text was made of: the one with the same names in it.
+// A name in a source, whole or (where a macro puts the type behind it) without its last word.
+static bool names_kernel(const std::string& text, const std::string& kernel) {
+  return text.find(kernel) != std::string::npos || text.find(kernel.substr(0, kernel.rfind('_') + 1) + "##") != std::string::npos;
+}
+
+// Which of candle's sources (copied by build.sh) a PTX text was made of: the one with most of its names in it.
 std::string candle_source(const char* ptx) {
   static const std::regex entry(R"(\.entry\s+(\w+))");
   std::set<std::string> names;
@@ -243,7 +248,7 @@ std::string candle_source(const char* ptx) {
     if (name.size() < 3 || name.compare(name.size() - 3, 3, ".cu") != 0) continue;
     std::string text = read_file(folder + "/" + name);
     size_t count = 0;
-    for (const std::string& kernel : names) count += text.find(kernel) != std::string::npos;
+    for (const std::string& kernel : names) count += names_kernel(text, kernel);
     if (count > most) most = count, best = folder + "/" + name;
   }
   if (listing) closedir(listing);
