@@ -1,7 +1,7 @@
 //! One GPU of this process. In: its UUID. Out: kernels, products and copies on its main queue, and what
 //! the driver says of it.
 
-use super::compile::{self, Modules};
+use super::compile::Modules;
 use super::graph::{self, Graph};
 use super::queue::Queue;
 use super::{Arg, Gemm, Launch, Numbers, Options, Span};
