@@ -6,7 +6,10 @@ use crate::terms::{ModelName, OptimizerName};
 use rayon::prelude::*;
 use update::{Chunk, Update};
 
+mod on_gpu;
 mod update;
+
+pub use on_gpu::{GpuMean, GpuOptimizer};
 
 /// How weights follow gradients.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -15,7 +15,15 @@ use std::sync::{Arc, Mutex};
 use std::{fs, process};
 
 /// All sources, in the order in which they are one program. The first has what the others use.
-const SOURCES: [&str; 1] = [include_str!("kernels/first.cu")];
+const SOURCES: [&str; 7] = [
+    include_str!("kernels/first.cu"),
+    include_str!("kernels/channels.cu"),
+    include_str!("kernels/loss.cu"),
+    include_str!("kernels/lrn.cu"),
+    include_str!("kernels/optimizer.cu"),
+    include_str!("kernels/pointwise.cu"),
+    include_str!("kernels/pool.cu"),
+];
 
 /// The functions of one GPU.
 pub struct Modules {

@@ -18,10 +18,12 @@
 //! # }
 //! ```
 
+use super::on_gpu;
 use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
 use super::tape::Tape;
+use crate::worker::gpu::{self, Arg, Gpu};
 use candle_core::{Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -73,6 +75,39 @@ impl Function<1> for Select {
             },
         );
     }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [x]: [gpu::View<T>; 1],
+        y: gpu::Span<T>,
+        (): &mut (),
+    ) -> Result<()> {
+        let sizes = self.sizes(x.dims);
+        let args = [x.data, y].map(Arg::from).into_iter().chain(sizes);
+        on_gpu::each::<T>(gpu, "select_forward", args, y.len())
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 1>,
+        [dx]: [Option<gpu::Span<T>>; 1],
+        (): &mut (),
+    ) -> Result<()> {
+        let Some(dx) = dx else { return Ok(()) };
+        let sizes = self.sizes(call.args[0].dims);
+        let args = [call.gradient.data, dx].map(Arg::from);
+        let args = args.into_iter().chain(sizes);
+        on_gpu::each::<T>(gpu, "select_backward", args, dx.len())
+    }
+}
+
+impl Select {
+    /// Channels of images of this shape, the first that is selected, and how many are.
+    fn sizes(&self, x: &[usize]) -> [Arg; 3] {
+        [x[x.len() - 1], self.0.start, self.0.len()].map(Arg::size)
+    }
 }
 
 struct Concatenate;
@@ -116,6 +151,32 @@ impl Function<2> for Concatenate {
         if let Some(db) = db {
             pixels((db, of_b), dy, |db, dy| db.copy_from_slice(&dy[of_a..]));
         }
+    }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [a, b]: [gpu::View<T>; 2],
+        y: gpu::Span<T>,
+        (): &mut (),
+    ) -> Result<()> {
+        let sizes = [a, b].map(|arg| Arg::size(arg.dims[arg.dims.len() - 1]));
+        let args = [a.data, b.data, y].map(Arg::from).into_iter().chain(sizes);
+        on_gpu::each::<T>(gpu, "concatenate_forward", args, y.len())
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 2>,
+        [da, db]: [Option<gpu::Span<T>>; 2],
+        (): &mut (),
+    ) -> Result<()> {
+        let dy = call.gradient.data;
+        let sizes = (call.args).map(|arg| Arg::size(arg.dims[arg.dims.len() - 1]));
+        let args = [dy.into(), Arg::maybe(da), Arg::maybe(db)];
+        let args = args.into_iter().chain(sizes);
+        on_gpu::each::<T>(gpu, "concatenate_backward", args, dy.len())
     }
 }
 

@@ -11,9 +11,11 @@
 //! ```
 
 use super::loss;
+use super::on_gpu::{self, Sums};
 use super::operation::{Backward, Function, View, numbers};
 use super::scalar::Scalar;
 use super::tape::Tape;
+use crate::worker::gpu::{self, Arg, Gpu};
 use candle_core::{DType, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -66,7 +68,7 @@ struct HalfSquare;
 impl Function<1> for HalfSquare {
     const NAME: &'static str = "half the squared length";
     type Room<T: Scalar> = ();
-    type GpuRoom<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = Sums;
 
     fn result(&self, _: [&[usize]; 1]) -> Result<Shape> {
         Ok(().into())
@@ -82,6 +84,32 @@ impl Function<1> for HalfSquare {
         for (dw, w) in dw.iter_mut().zip(w.data) {
             *dw = factor * *w;
         }
+    }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [w]: [gpu::View<T>; 1],
+        out: gpu::Span<T>,
+        sums: &mut Sums,
+    ) -> Result<()> {
+        let launch = Sums::launch(w.data.len());
+        let [sums, arrived] = sums.args(gpu, &launch)?;
+        let count = Arg::size(w.data.len());
+        let args = [w.data.into(), sums, arrived, out.into(), count];
+        gpu.launch::<T>("half_square_forward", launch, &args)
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 1>,
+        [dw]: [Option<gpu::Span<T>>; 1],
+        _: &mut Sums,
+    ) -> Result<()> {
+        let Some(dw) = dw else { return Ok(()) };
+        let args = [call.args[0].data, call.gradient.data, dw].map(Arg::from);
+        on_gpu::each::<T>(gpu, "half_square_backward", args, dw.len())
     }
 }
 

@@ -22,11 +22,13 @@ pub(super) mod pixels;
 mod window_sums;
 
 use super::Layer;
+use super::on_gpu;
 use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
 use super::simd::Level;
 use super::tape::Tape;
+use crate::worker::gpu::{self, Arg, Buffer, Gpu};
 use candle_core::{Result, Shape, Tensor};
 use pixels::Pixels;
 use rayon::prelude::*;
@@ -49,7 +51,9 @@ impl Layer for Lrn {
 impl Function<1> for Lrn {
     const NAME: &'static str = "local response normalisation";
     type Room<T: Scalar> = ();
-    type GpuRoom<T: Scalar> = ();
+
+    /// Each `s`.
+    type GpuRoom<T: Scalar> = Buffer<T>;
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
         match x.last() {
@@ -76,9 +80,44 @@ impl Function<1> for Lrn {
             .zip(dx.par_chunks_mut(part))
             .for_each(|((x, dy), dx)| pixels.gradient(level, x, dy, dx));
     }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [x]: [gpu::View<T>; 1],
+        y: gpu::Span<T>,
+        scales: &mut Buffer<T>,
+    ) -> Result<()> {
+        let scales = scales.at_least(gpu, y.len())?;
+        let [channels, radius] = self.sizes(x.dims);
+        let [bias, alpha] = [self.bias, self.alpha].map(Arg::real::<T>);
+        let args = [x.data, y, scales].map(Arg::from);
+        let args = args.into_iter().chain([channels, radius, bias, alpha]);
+        on_gpu::each::<T>(gpu, "lrn_forward", args, y.len())
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 1>,
+        [dx]: [Option<gpu::Span<T>>; 1],
+        scales: &mut Buffer<T>,
+    ) -> Result<()> {
+        let Some(dx) = dx else { return Ok(()) };
+        let [x] = call.args;
+        let [channels, radius] = self.sizes(x.dims);
+        let args = [x.data, call.gradient.data, scales.span(), dx].map(Arg::from);
+        let args = (args.into_iter()).chain([channels, radius, Arg::real::<T>(self.alpha)]);
+        on_gpu::each::<T>(gpu, "lrn_backward", args, dx.len())
+    }
 }
 
 impl Lrn {
+    /// Channels of images of this shape, and the radius.
+    fn sizes(self, x: &[usize]) -> [Arg; 2] {
+        [x[x.len() - 1], self.radius].map(Arg::size)
+    }
+
     /// What is done with pixels, and the numbers that one thread takes.
     fn parts<T>(self, x: &View<T>) -> (Pixels, usize) {
         let channels = x.dims[x.dims.len() - 1];

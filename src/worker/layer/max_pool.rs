@@ -22,11 +22,13 @@
 pub(super) mod windows;
 
 use super::Layer;
+use super::on_gpu;
 use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
 use super::simd::Level;
 use super::tape::Tape;
+use crate::worker::gpu::{self, Arg, Buffer, Gpu};
 use candle_core::{Result, Shape, Tensor};
 use rayon::prelude::*;
 use windows::Windows;
@@ -46,7 +48,7 @@ impl Function<1> for MaxPool {
 
     /// Where in its window, row by row, each result was found.
     type Room<T: Scalar> = Vec<u8>;
-    type GpuRoom<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = Buffer<u8>;
 
     fn result(&self, [x]: [&[usize]; 1]) -> Result<Shape> {
         Windows::maxima_of(x)
@@ -81,9 +83,40 @@ impl Function<1> for MaxPool {
             });
     }
 
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [x]: [gpu::View<T>; 1],
+        y: gpu::Span<T>,
+        places: &mut Buffer<u8>,
+    ) -> Result<()> {
+        let places = places.at_least(gpu, y.len())?;
+        let args = [x.data.into(), y.into(), places.into()];
+        let args = args.into_iter().chain(sizes(x.dims));
+        on_gpu::each::<T>(gpu, "max_pool_forward", args, y.len())
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 1>,
+        [dx]: [Option<gpu::Span<T>>; 1],
+        places: &mut Buffer<u8>,
+    ) -> Result<()> {
+        let Some(dx) = dx else { return Ok(()) };
+        let args = [call.gradient.data.into(), places.span().into(), dx.into()];
+        let args = args.into_iter().chain(sizes(call.args[0].dims));
+        on_gpu::each::<T>(gpu, "max_pool_backward", args, dx.len())
+    }
+
     fn places<T: Scalar>(places: &Vec<u8>) -> Option<&[u8]> {
         Some(places)
     }
+}
+
+/// Height, width and channels of images of this shape.
+fn sizes(x: &[usize]) -> [Arg; 3] {
+    [x[1], x[2], x[3]].map(Arg::size)
 }
 
 impl Windows {

@@ -1,6 +1,10 @@
 //! Calls of functions whose tensors are on a GPU. In: candle's tensors. Out: work on the GPU's queue.
 //! Knows no kernel but the one that adds.
 
+mod sums;
+
+pub(super) use sums::Sums;
+
 use super::operation::{Call, Function};
 use super::scalar::Scalar;
 use crate::worker::gpu::{Arg, Backward, Gpu, Launch, Numbers, Span, View};
@@ -40,8 +44,19 @@ pub(super) fn backward<T: Scalar, F: Function<N>, const N: usize>(
 /// Adds the numbers of `part` to those of `sum`.
 pub(super) fn add<T: Scalar>(gpu: &Gpu, sum: &Tensor, part: &Tensor) -> Result<()> {
     let [sum, part]: [Span<T>; 2] = [gpu.span(sum)?, gpu.span(part)?];
-    let args = [sum.into(), part.into(), Arg::size(sum.len())];
-    gpu.launch::<T>("add_to", Launch::each(sum.len()), &args)
+    each::<T>(gpu, "add_to", [sum.into(), part.into()], sum.len())
+}
+
+/// Puts a kernel on the queue that has a thread for each of `count` numbers, and takes their number as
+/// its last argument.
+pub(super) fn each<T: Scalar>(
+    gpu: &Gpu,
+    kernel: &'static str,
+    args: impl IntoIterator<Item = Arg>,
+    count: usize,
+) -> Result<()> {
+    let args: Vec<Arg> = args.into_iter().chain([Arg::size(count)]).collect();
+    gpu.launch::<T>(kernel, Launch::each(count), &args)
 }
 
 fn view<'t, T: Numbers>(gpu: &Gpu, tensor: &'t Tensor) -> Result<View<'t, T>> {

@@ -8,7 +8,7 @@
 //! | [`product`] | `a · b` | `b`, `a` |
 //!
 //! Tensors of any shape; the two arguments of a pair have the same one. Plain loops, which the compiler
-//! vectorises at the width that the build allows.
+//! vectorises at the width that the build allows; on a GPU a kernel each.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -22,10 +22,12 @@
 //! # }
 //! ```
 
+use super::on_gpu;
 use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
 use super::tape::Tape;
+use crate::worker::gpu::{self, Arg, Gpu};
 use candle_core::{Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -81,6 +83,36 @@ impl Function<1> for Squash {
             Self::Tanh => each(dx, known, |[y, dy]| dy * (T::one() - y * y)),
         }
     }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [x]: [gpu::View<T>; 1],
+        y: gpu::Span<T>,
+        (): &mut (),
+    ) -> Result<()> {
+        let kernel = match self {
+            Self::Sigmoid => "sigmoid_forward",
+            Self::Tanh => "tanh_forward",
+        };
+        on_gpu::each::<T>(gpu, kernel, [x.data.into(), y.into()], y.len())
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 1>,
+        [dx]: [Option<gpu::Span<T>>; 1],
+        (): &mut (),
+    ) -> Result<()> {
+        let Some(dx) = dx else { return Ok(()) };
+        let kernel = match self {
+            Self::Sigmoid => "sigmoid_backward",
+            Self::Tanh => "tanh_backward",
+        };
+        let args = [call.result.data, call.gradient.data, dx].map(Arg::from);
+        on_gpu::each::<T>(gpu, kernel, args, dx.len())
+    }
 }
 
 struct Sum;
@@ -107,6 +139,29 @@ impl Function<2> for Sum {
         for gradient in gradients.into_iter().flatten() {
             gradient.copy_from_slice(call.gradient.data);
         }
+    }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [a, b]: [gpu::View<T>; 2],
+        y: gpu::Span<T>,
+        (): &mut (),
+    ) -> Result<()> {
+        let args = [a.data, b.data, y].map(Arg::from);
+        on_gpu::each::<T>(gpu, "sum_forward", args, y.len())
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 2>,
+        [da, db]: [Option<gpu::Span<T>>; 2],
+        (): &mut (),
+    ) -> Result<()> {
+        let dy = call.gradient.data;
+        let args = [dy.into(), Arg::maybe(da), Arg::maybe(db)];
+        on_gpu::each::<T>(gpu, "sum_backward", args, dy.len())
     }
 }
 
@@ -138,6 +193,31 @@ impl Function<2> for Product {
         if let Some(db) = db {
             each(db, [a.data, dy], |[a, dy]| a * dy);
         }
+    }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [a, b]: [gpu::View<T>; 2],
+        y: gpu::Span<T>,
+        (): &mut (),
+    ) -> Result<()> {
+        let args = [a.data, b.data, y].map(Arg::from);
+        on_gpu::each::<T>(gpu, "product_forward", args, y.len())
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 2>,
+        [da, db]: [Option<gpu::Span<T>>; 2],
+        (): &mut (),
+    ) -> Result<()> {
+        let ([a, b], dy) = (call.args, call.gradient.data);
+        let known = [a.data, b.data, dy].map(Arg::from);
+        let gradients = [da, db].map(Arg::maybe);
+        let args = known.into_iter().chain(gradients);
+        on_gpu::each::<T>(gpu, "product_backward", args, dy.len())
     }
 }
 

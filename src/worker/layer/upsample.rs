@@ -18,10 +18,12 @@
 //! ```
 
 use super::Layer;
+use super::on_gpu;
 use super::operation::{Backward, Function, View};
 use super::partition::examples_per_thread;
 use super::scalar::Scalar;
 use super::tape::Tape;
+use crate::worker::gpu::{self, Arg, Gpu};
 use candle_core::{Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -73,6 +75,33 @@ impl Function<1> for Upsample {
                     halve(dy, dx, channels);
                 }
             });
+    }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [x]: [gpu::View<T>; 1],
+        y: gpu::Span<T>,
+        (): &mut (),
+    ) -> Result<()> {
+        let sizes = [x.dims[2], x.dims[3]].map(Arg::size);
+        let args = [x.data, y].map(Arg::from).into_iter().chain(sizes);
+        on_gpu::each::<T>(gpu, "upsample_forward", args, y.len())
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 1>,
+        [dx]: [Option<gpu::Span<T>>; 1],
+        (): &mut (),
+    ) -> Result<()> {
+        let Some(dx) = dx else { return Ok(()) };
+        let [x] = call.args;
+        let sizes = [x.dims[2], x.dims[3]].map(Arg::size);
+        let args = [call.gradient.data, dx].map(Arg::from);
+        let args = args.into_iter().chain(sizes);
+        on_gpu::each::<T>(gpu, "upsample_backward", args, dx.len())
     }
 }
 

@@ -14,9 +14,11 @@
 //! ```
 
 use super::super::Layer;
+use super::super::on_gpu::{self, Sums};
 use super::super::operation::{Backward, Function, View};
 use super::super::scalar::Scalar;
 use super::super::tape::Tape;
+use crate::worker::gpu::{self, Arg, Gpu};
 use candle_core::{Result, Shape, Tensor};
 
 /// The mean over all numbers of a result that has the shape of these targets.
@@ -34,7 +36,7 @@ struct MeanSquare;
 impl Function<2> for MeanSquare {
     const NAME: &'static str = "squared error";
     type Room<T: Scalar> = ();
-    type GpuRoom<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = Sums;
 
     fn result(&self, [x, targets]: [&[usize]; 2]) -> Result<Shape> {
         if x != targets {
@@ -63,5 +65,46 @@ impl Function<2> for MeanSquare {
         for ((dx, x), target) in dx.iter_mut().zip(x.data).zip(targets.data) {
             *dx = scale * (*x - *target);
         }
+    }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        [x, targets]: [gpu::View<T>; 2],
+        out: gpu::Span<T>,
+        sums: &mut Sums,
+    ) -> Result<()> {
+        let count = x.data.len();
+        let launch = Sums::launch(count);
+        let [sums, arrived] = sums.args(gpu, &launch)?;
+        let args = [
+            x.data.into(),
+            targets.data.into(),
+            Arg::F64(1.0 / count as f64),
+            sums,
+            arrived,
+            out.into(),
+            Arg::size(count),
+        ];
+        gpu.launch::<T>("squared_error_forward", launch, &args)
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 2>,
+        [dx, _]: [Option<gpu::Span<T>>; 2],
+        _: &mut Sums,
+    ) -> Result<()> {
+        let Some(dx) = dx else { return Ok(()) };
+        let [x, targets] = call.args;
+        let args = [
+            x.data.into(),
+            targets.data.into(),
+            call.gradient.data.into(),
+            Arg::F64(1.0 / dx.len() as f64),
+            dx.into(),
+        ];
+        on_gpu::each::<T>(gpu, "squared_error_backward", args, dx.len())
     }
 }
