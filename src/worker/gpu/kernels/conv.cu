@@ -79,20 +79,28 @@ extern "C" __global__ void reorder_filters(const real *__restrict__ ours, real *
     if (at < taps * channels * filters) others[place_in(order, at, taps, channels, filters)] = ours[at];
 }
 
+// Parts that a thread adds up one after the other; more are shared out among 32 threads.
+#define FEW_PARTS 32
+
 // The gradients of filters and biases from what was summed up in parts: so many gradients of the filters, in
-// any order, and rows of sums for the biases. Blocks are of 32 x 32 threads; the first, one for each 32
-// filters, are for biases, where they are wanted, the others for filters.
+// any order where it is one, and rows of sums for the biases. Blocks are of 32 x 32 threads; the first, one for
+// each 32 filters, are for biases, where they are wanted. The others are for filters, one for each 1024
+// numbers; for each 32 where there are many parts.
 extern "C" __global__ void __launch_bounds__(1024)
     conv_gradients(const real *__restrict__ sums, unsigned rows, real *__restrict__ db,
                    const real *__restrict__ parts, unsigned count, real *__restrict__ dw, unsigned order,
                    unsigned taps, unsigned channels, unsigned filters) {
-    unsigned for_biases = db ? (filters + 31) / 32 : 0;
+    unsigned for_biases = db ? (filters + 31) / 32 : 0, block = blockIdx.x - for_biases;
+    unsigned numbers = taps * channels * filters;
     if (blockIdx.x < for_biases) {
         sum_columns(nullptr, sums, nullptr, db, rows, filters, 32 * blockIdx.x);
         return;
     }
-    unsigned at = (blockIdx.x - for_biases) * 1024 + threadIdx.y * 32 + threadIdx.x;
-    unsigned numbers = taps * channels * filters;
+    if (count > FEW_PARTS) {
+        sum_columns(nullptr, parts, nullptr, dw, count, numbers, 32 * block);
+        return;
+    }
+    unsigned at = block * 1024 + threadIdx.y * 32 + threadIdx.x;
     if (at >= numbers) return;
     unsigned from = place_in(order, at, taps, channels, filters);
     real sum = 0;
