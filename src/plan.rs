@@ -12,7 +12,7 @@ mod write;
 pub use cell::{Cell, CellId, Values};
 pub use expand::expand;
 pub use order::{build_of, order};
-pub use rules::NO_FUSED_ON_CPU;
+pub use rules::{NO_FUSED_ON_CPU, no_convolution};
 
 use crate::spec::{self, Experiment, SpecErrors};
 use std::path::Path;

@@ -46,6 +46,8 @@ term! {
         Winograd,
         /// Patches as rows of a matrix.
         Im2col,
+        /// What cuDNN finds to be the fastest, on a GPU.
+        Cudnn,
     }
 }
 

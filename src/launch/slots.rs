@@ -3,7 +3,7 @@
 //! those of a data set are there.
 
 use crate::machine::Machine;
-use crate::plan::NO_FUSED_ON_CPU;
+use crate::plan::{NO_FUSED_ON_CPU, no_convolution};
 use crate::protocol::DeviceJob;
 use crate::spec::settings::Settings;
 use crate::terms::{
@@ -52,6 +52,7 @@ impl Slots {
 /// What the cell needs and the machine has not: the reason of a skipped cell.
 pub fn assign(settings: &Settings, machine: &Machine) -> Result<Slots, String> {
     input_files_are_there(settings)?;
+    convolution_is_there(settings, resolve(settings.device_kind, machine))?;
     match resolve(settings.device_kind, machine) {
         DeviceKind::Cuda => Err(no_gpu(machine)),
         _ => {
@@ -92,6 +93,13 @@ fn no_gpu(machine: &Machine) -> String {
     }
     "running on a GPU is not built into this version: set devices.kind = \"cpu\" to run on the CPU"
         .to_owned()
+}
+
+fn convolution_is_there(settings: &Settings, kind: DeviceKind) -> Result<(), String> {
+    match no_convolution(settings.convolution, kind) {
+        Some(reason) => Err(reason.to_owned()),
+        None => Ok(()),
+    }
 }
 
 /// What a cell asks for that only GPUs have, where `auto` came to the CPU.

@@ -4,12 +4,27 @@
 use super::cell::replicas;
 use crate::spec::Flavour;
 use crate::spec::settings::{Choice, SettingId, Value, one_of, tensors};
-use crate::terms::{DeviceKind, DevicePipeline, ModelName, Shards, Topology, Transport};
+use crate::terms::{
+    Convolution, DeviceKind, DevicePipeline, ModelName, Shards, Topology, Transport,
+};
 use crate::units::counted;
 
 /// Why a cell with a fused input pipeline cannot run where its replicas live on a CPU.
 pub const NO_FUSED_ON_CPU: &str =
     "the device pipeline fused is one GPU kernel: a CPU has per-image and batched";
+
+/// Why devices of this kind, where it is known, do not compute convolutions in that way.
+pub fn no_convolution(asked: Convolution, kind: DeviceKind) -> Option<&'static str> {
+    match (asked, kind) {
+        (Convolution::Cudnn, DeviceKind::Cpu) => {
+            Some("cudnn convolutions are for GPUs: a CPU has direct, winograd and im2col")
+        }
+        (Convolution::Winograd, DeviceKind::Cuda) => {
+            Some("winograd convolutions are for CPUs: a GPU has cudnn, direct and im2col")
+        }
+        _ => None,
+    }
+}
 
 /// Why a cell contradicts itself.
 #[derive(Debug, PartialEq)]
@@ -237,6 +252,10 @@ impl Facts<'_> {
     /// Why this version cannot run the cell on any machine.
     pub(super) fn unbuilt(&self) -> Option<String> {
         let fused = self.word(SettingId::DEVICE_PIPELINE) == Some(DevicePipeline::Fused);
-        (fused && self.choice.kind == DeviceKind::Cpu).then(|| NO_FUSED_ON_CPU.to_owned())
+        if fused && self.choice.kind == DeviceKind::Cpu {
+            return Some(NO_FUSED_ON_CPU.to_owned());
+        }
+        let asked = self.word(SettingId::CONVOLUTION)?;
+        no_convolution(asked, self.choice.kind).map(str::to_owned)
     }
 }

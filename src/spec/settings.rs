@@ -59,6 +59,7 @@ impl SettingId {
     pub const LAYERS: Self = Self::known("model.layers");
     pub const CHANNELS: Self = Self::known("model.channels");
     pub const IMAGE_SIZE: Self = Self::known("model.image_size");
+    pub const CONVOLUTION: Self = Self::known("model.convolution");
     pub const SOURCE: Self = Self::known("input.source");
     pub const PLACEMENT: Self = Self::known("input.placement");
     pub const DEVICE_PIPELINE: Self = Self::known("input.device_pipeline");

@@ -11,6 +11,8 @@
 
 mod memory;
 
+pub mod cudnn;
+
 #[cfg(not(feature = "cuda"))]
 mod absent;
 #[cfg(feature = "cuda")]

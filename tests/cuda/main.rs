@@ -2,6 +2,8 @@
 //! GPU, or in a program that was built without the feature `cuda`, a test prints `skipped: no CUDA device`.
 
 mod beside;
+mod conv;
+mod dense;
 mod loss;
 mod lrn;
 mod models;

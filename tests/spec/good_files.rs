@@ -264,6 +264,8 @@ fn what_this_version_cannot_run_is_skipped_with_the_reason() {
     let text = "[model]\nname = \"mlp\"\n[sweep]\ncluster.topology = [\"single\", \"all-reduce\", \"parameter-server\"]\n\
                 [cluster]\nservers = 1\n[[sweep.cases]]\nmodel.name = \"sat-seq2seq\"\n\
                 [[sweep.cases]]\nmodel.name = \"cifar10\"\nmodel.convolution = \"winograd\"\n\
+                [[sweep.cases]]\nmodel.name = \"cifar10\"\nmodel.convolution = \"winograd\"\ndevices.kind = \"cuda\"\n\
+                [[sweep.cases]]\nmodel.name = \"cifar10\"\nmodel.convolution = \"cudnn\"\ndevices.kind = \"cpu\"\n\
                 [[sweep.cases]]\nmodel.name = \"none\"\ninput.placement = \"device\"\ninput.device_pipeline = \"fused\"\n\
                 [[sweep.cases]]\nmodel.name = \"none\"\ninput.placement = \"device\"\ninput.device_pipeline = \"fused\"\ndevices.kind = \"cpu\"\n\
                 [[sweep.cases]]\nmeasure.checkpoint_every = 5\n\
@@ -279,6 +281,8 @@ topology all-reduce: runs
 topology parameter-server: runs
 sat-seq2seq: runs
 cifar10, convolution winograd: runs
+cifar10, convolution winograd, kind cuda: winograd convolutions are for CPUs: a GPU has cudnn, direct and im2col
+cifar10, convolution cudnn, kind cpu: cudnn convolutions are for GPUs: a CPU has direct, winograd and im2col
 none, placement device, device pipeline fused: runs
 none, placement device, device pipeline fused, kind cpu: the device pipeline fused is one GPU kernel: a CPU has per-image and batched
 checkpoint every 5: runs

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::{fs, process};
 
 /// All sources, in the order in which they are one program. The first has what the others use.
-const SOURCES: [&str; 7] = [
+const SOURCES: &[&str] = &[
     include_str!("kernels/first.cu"),
     include_str!("kernels/channels.cu"),
     include_str!("kernels/loss.cu"),
@@ -23,6 +23,12 @@ const SOURCES: [&str; 7] = [
     include_str!("kernels/optimizer.cu"),
     include_str!("kernels/pointwise.cu"),
     include_str!("kernels/pool.cu"),
+    include_str!("kernels/dense.cu"),
+    include_str!("kernels/conv.cu"),
+    include_str!("kernels/tiles.cu"),
+    include_str!("kernels/direct.cu"),
+    include_str!("kernels/behind.cu"),
+    include_str!("kernels/behind_back.cu"),
 ];
 
 /// The functions of one GPU.

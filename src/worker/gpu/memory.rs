@@ -51,6 +51,12 @@ impl<T: Numbers> Span<T> {
         self.length == 0
     }
 
+    /// Whether kernels may take four of its numbers at once, from the first on: 16 bytes begin at
+    /// multiples of 16.
+    pub fn has_fours(self) -> bool {
+        self.address.is_multiple_of(16)
+    }
+
     /// `length` of its numbers, from number `first` on. Panics where there are fewer.
     pub fn part(self, first: usize, length: usize) -> Self {
         assert!(first + length <= self.length, "numbers of a span");
@@ -212,6 +218,7 @@ mod tests {
     fn a_part_of_a_span_begins_behind_what_is_left_out() {
         let part = Span::<f64>::new(1000, 10).part(3, 7);
         assert_eq!((part.address(), part.len()), (1024, 7));
+        assert!(part.has_fours() && !part.part(1, 4).has_fours());
         let beyond = std::panic::catch_unwind(|| Span::<u8>::new(0, 4).part(2, 3));
         assert!(beyond.is_err());
     }

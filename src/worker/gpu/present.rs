@@ -2,6 +2,7 @@
 //! the driver says of it.
 
 use super::compile::Modules;
+use super::cudnn::Handle;
 use super::graph::{self, Graph};
 use super::queue::Queue;
 use super::{Arg, Gemm, Launch, Numbers, Options, Span};
@@ -19,6 +20,8 @@ use std::sync::Arc;
 pub struct Gpu(Arc<Inner>);
 
 struct Inner {
+    /// Ends before the queue that it uses.
+    cudnn: Handle,
     device: Device,
     cuda: CudaDevice,
     queue: Queue,
@@ -69,6 +72,7 @@ impl Gpu {
         let workspace = unsafe { cuda.alloc::<u8>(BLAS_WORKSPACE) }?;
         prepare_blas(&cuda, &workspace, options.tf32)?;
         Ok(Self(Arc::new(Inner {
+            cudnn: Handle::default(),
             device: Device::Cuda(cuda.clone()),
             queue: Queue::of(stream.clone()),
             modules,
@@ -96,6 +100,11 @@ impl Gpu {
     /// Whether products may round to TF32.
     pub fn tf32(&self) -> bool {
         self.0.tf32
+    }
+
+    /// For cuDNN, where this program has it.
+    pub fn cudnn(&self) -> &Handle {
+        &self.0.cudnn
     }
 
     /// The main queue.

@@ -1,5 +1,6 @@
 //! What follows the weights of a layer, fused into it.
 
+mod on_gpu;
 pub(super) mod rows;
 
 /// What is applied to each number that a layer with weights gives.

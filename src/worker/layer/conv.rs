@@ -42,6 +42,7 @@ mod choice;
 mod direct;
 mod geometry;
 mod im2col;
+mod on_gpu;
 mod pass;
 mod winograd;
 
@@ -55,6 +56,7 @@ use super::scalar::Scalar;
 use super::simd::Level;
 use super::tape::Tape;
 use crate::terms;
+use crate::worker::gpu::{self, Gpu};
 use candle_core::{Result, Shape, Tensor, Var};
 use pass::{Backward, Behind, Forward, Pass, Prepared, blocks, blocks_mut};
 use rayon::prelude::*;
@@ -115,8 +117,12 @@ impl Conv {
         Self { algorithm, ..self }
     }
 
-    /// The algorithm that computes it for images of this size: never `auto`.
+    /// The algorithm that computes it for images of this size, where its weights are: never `auto`.
     pub fn algorithm(&self, [height, width]: [usize; 2]) -> Result<terms::Convolution> {
+        if self.weights.device().is_cuda() {
+            return choice::resolve_on_gpu(self.algorithm);
+        }
+        choice::check_on_cpu(self.algorithm)?;
         let (kernel, _, channels, filters) = self.weights.dims4()?;
         let geometry = Geometry {
             height,
@@ -131,6 +137,9 @@ impl Conv {
 
 impl Layer for Conv {
     fn forward(&self, tape: &mut Tape, x: &Tensor) -> Result<Tensor> {
+        if tape.gpu().is_none() {
+            choice::check_on_cpu(self.algorithm)?;
+        }
         let function = Convolution {
             padding: self.padding,
             activation: self.activation,
@@ -165,7 +174,7 @@ pub struct Room<T> {
 impl Function<3> for Convolution {
     const NAME: &'static str = "convolution";
     type Room<T: Scalar> = Room<T>;
-    type GpuRoom<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = on_gpu::GpuRoom<T>;
 
     fn result(&self, args: [&[usize]; 3]) -> Result<Shape> {
         let batch = self.check(args)?;
@@ -248,6 +257,28 @@ impl Function<3> for Convolution {
         }
     }
 
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        args: [gpu::View<T>; 3],
+        out: gpu::Span<T>,
+        room: &mut on_gpu::GpuRoom<T>,
+    ) -> Result<()> {
+        let call = self.call_on_gpu(gpu, args.map(|arg| arg.dims));
+        call.forward(args.map(|arg| arg.data), out, room)
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 3>,
+        gradients: [Option<gpu::Span<T>>; 3],
+        room: &mut on_gpu::GpuRoom<T>,
+    ) -> Result<()> {
+        let known = self.call_on_gpu(gpu, call.args.map(|arg| arg.dims));
+        known.backward(call, gradients, room)
+    }
+
     fn places<T: Scalar>(room: &Room<T>) -> Option<&[u8]> {
         (!room.places.is_empty()).then_some(&room.places)
     }
@@ -270,6 +301,16 @@ fn add_up<T: Scalar>(threads: &mut [pass::Room<T>]) {
 impl Convolution {
     fn algorithm<T: Scalar>(&self, geometry: Geometry, filters: usize) -> Box<dyn Algorithm<T>> {
         choice::algorithm(self.algorithm, geometry, filters)
+    }
+
+    /// What a GPU computes for shapes that were checked.
+    fn call_on_gpu<'a>(&self, gpu: &'a Gpu, dims: [&[usize]; 3]) -> on_gpu::Call<'a> {
+        on_gpu::Call {
+            gpu,
+            pass: self.pass(dims),
+            batch: dims[0][0],
+            algorithm: self.algorithm,
+        }
     }
 
     /// The number of images, if the shapes fit.

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod on_gpu;
 pub mod product;
 
 use super::Activation;
@@ -32,6 +33,7 @@ use super::partition::{add, examples_per_thread};
 use super::scalar::Scalar;
 use super::simd::Level;
 use super::tape::Tape;
+use crate::worker::gpu::{self, Gpu};
 use candle_core::{Result, Shape, Tensor, Var};
 use product::{Correlation, Product, Sizes};
 use rayon::prelude::*;
@@ -90,7 +92,7 @@ impl Function<3> for Affine {
     const CHEAP_PARTS: bool = true;
 
     type Room<T: Scalar> = Room<T>;
-    type GpuRoom<T: Scalar> = ();
+    type GpuRoom<T: Scalar> = on_gpu::GpuRoom<T>;
 
     fn result(&self, [x, w, b]: [&[usize]; 3]) -> Result<Shape> {
         match (x, w, b) {
@@ -138,6 +140,26 @@ impl Function<3> for Affine {
         if let Some(dx) = dx {
             product.input_gradient(dy, w.data, dx, scratch);
         }
+    }
+
+    fn forward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        args: [gpu::View<T>; 3],
+        y: gpu::Span<T>,
+        _: &mut on_gpu::GpuRoom<T>,
+    ) -> Result<()> {
+        self.forward_there(gpu, args, y)
+    }
+
+    fn backward_on_gpu<T: Scalar>(
+        &self,
+        gpu: &Gpu,
+        call: gpu::Backward<T, 3>,
+        gradients: [Option<gpu::Span<T>>; 3],
+        room: &mut on_gpu::GpuRoom<T>,
+    ) -> Result<()> {
+        self.backward_there(gpu, call, gradients, room)
     }
 }
 
