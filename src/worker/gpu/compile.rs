@@ -15,7 +15,12 @@ use std::sync::{Arc, Mutex};
 use std::{fs, process};
 
 /// All sources, in the order in which they are one program. The first has what the others use.
-const SOURCES: [&str; 1] = [include_str!("kernels/first.cu")];
+const SOURCES: &[&str] = &[
+    include_str!("kernels/first.cu"),
+    include_str!("kernels/distort.cu"),
+    include_str!("kernels/normal.cu"),
+    include_str!("kernels/fields.cu"),
+];
 
 /// The functions of one GPU.
 pub struct Modules {
