@@ -1,6 +1,7 @@
 //! Layers, models, inputs and exchanges on a GPU, each held against the same thing on the CPU. Without a
 //! GPU, or in a program that was built without the feature `cuda`, a test prints `skipped: no CUDA device`.
 
+mod input;
 mod queue;
 mod steps;
 
