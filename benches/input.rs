@@ -69,8 +69,7 @@ fn distortion(criterion: &mut Criterion) {
         bencher.iter(|| {
             number += 1;
             example.take(examples.record(number), &examples.distortion(number));
-            batch.values.clear();
-            batch.labels.clear();
+            batch.clear();
             example.append(black_box(&mut batch));
         });
     });

@@ -1,6 +1,5 @@
 //! The inputs of replicas, from the job that a worker gets to the batches of its steps.
 
-use candle_core::Device;
 use std::collections::HashMap;
 use std::path::Path;
 use xrun::protocol::{DeviceJob, Job, VERSION};
@@ -37,8 +36,7 @@ fn job(cache: &Path, change: impl FnOnce(&mut Settings)) -> Job {
 }
 
 fn open(job: &Job) -> Vec<Box<dyn Input>> {
-    let devices = vec![Device::Cpu; job.devices.len()];
-    input::open(job, &devices).unwrap()
+    input::open(job, &vec![None; job.devices.len()]).unwrap()
 }
 
 fn next(input: &mut Box<dyn Input>) -> Batch {
@@ -175,7 +173,7 @@ fn a_resident_batch_never_changes_and_costs_no_phase() {
     let mut clock = StepClock::start();
     let sums = [(); 3].map(|()| input.next(&mut clock).unwrap().label_sum);
     assert_eq!(sums, [sums[0]; 3]);
-    assert_eq!(clock.finish(0, 0).phases, [0.0; Phase::COUNT]);
+    assert_eq!(clock.finish(0, 0).unwrap().phases, [0.0; Phase::COUNT]);
     assert_eq!(images(input, 1), images(input, 1));
 }
 
@@ -277,7 +275,7 @@ fn frames_move_and_resident_ones_stay() {
     let fresh = without_files(|_| ());
     let mut clock = StepClock::start();
     let batch = open(&fresh)[0].next(&mut clock).unwrap();
-    assert!(clock.finish(0, 0).phases[Phase::Distort as usize] > 0.0);
+    assert!(clock.finish(0, 0).unwrap().phases[Phase::Distort as usize] > 0.0);
     let first = sequences(&batch, [10, 4, 2]);
     for [inputs, targets] in &first {
         let frames = (0..4).map(|t| inputs.iter().skip(t).step_by(4).collect::<Vec<_>>());
@@ -292,7 +290,7 @@ fn frames_move_and_resident_ones_stay() {
         let mut clock = StepClock::start();
         let again = sequences(&input.next(&mut clock).unwrap(), [10, 4, 2]);
         assert!(again == first, "the first batch stays");
-        assert_eq!(clock.finish(0, 0).phases, [0.0; Phase::COUNT]);
+        assert_eq!(clock.finish(0, 0).unwrap().phases, [0.0; Phase::COUNT]);
     }
 }
 
@@ -326,7 +324,7 @@ fn each_placement_books_its_own_phases() {
         let job = job(cache.path(), |s| s.input_placement = placement);
         let mut clock = StepClock::start();
         open(&job)[0].next(&mut clock).unwrap();
-        let window = clock.finish(0, 0);
+        let window = clock.finish(0, 0).unwrap();
         [Phase::InputWait, Phase::Copy, Phase::Distort].map(|p| window.phases[p as usize] > 0.0)
     };
     assert_eq!(phases(Placement::Host), [true, true, false]);
@@ -337,7 +335,7 @@ fn each_placement_books_its_own_phases() {
 fn an_input_that_cannot_be_opened_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let error = |change: fn(&mut Settings)| {
-        let error = input::open(&job(folder.path(), change), &[Device::Cpu])
+        let error = input::open(&job(folder.path(), change), &[None])
             .err()
             .unwrap();
         format!("{error:#}")
@@ -352,4 +350,9 @@ fn an_input_that_cannot_be_opened_says_why() {
         settings.layers = vec![256];
     });
     insta::assert_snapshot!(widths, @"normal input needs the widths of its vectors: set model.layers to at least two");
+    let fused = error(|settings| {
+        settings.input_placement = Placement::Device;
+        settings.device_pipeline = DevicePipeline::Fused;
+    });
+    insta::assert_snapshot!(fused, @"a fused input pipeline needs a GPU");
 }

@@ -20,6 +20,7 @@ mod prefetch;
 mod resident;
 
 use super::clock::StepClock;
+use super::gpu::Gpu;
 use crate::protocol::Job;
 use crate::spec::settings::Settings;
 use crate::terms::{DevicePipeline, InputSource, ModelName, Pipelines, Placement};
@@ -27,11 +28,11 @@ use crate::units::Seconds;
 use anyhow::{Context, bail, ensure};
 use candle_core::{Device, Result, Tensor};
 use cifar10_file::Records;
-use examples::{Examples, Share};
-use host::HostInput;
-use moving_fields::{MovingFields, Sequence};
-use normal::NormalInput;
-use on_device::{Cut, DeviceInput};
+use examples::{Examples, Share, SharedExamples};
+use host::{HostInput, HostInputOnGpu};
+use moving_fields::{FieldsOnGpu, MovingFields, Sequence};
+use normal::{NormalInput, NormalOnGpu};
+use on_device::{Cut, DeviceInput, DistortionOnGpu};
 use resident::{FirstOf, ResidentInput};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,27 +60,28 @@ pub trait Input: Send {
     }
 
     /// The next batch. Books what it does as `input_wait`, `copy` and `distort`; operations on a CPU
-    /// device run in the rayon pool of the caller.
+    /// device run in the rayon pool of the caller, those on a GPU are put on its queue.
     fn next(&mut self, clock: &mut StepClock) -> Result<Batch>;
 }
 
-/// One input for each replica of the worker, in replica order; `devices` are the replicas' devices.
+/// One input for each replica of the worker, in replica order; `gpus` says which GPU a replica lives on,
+/// and none for one of cores.
 ///
 /// Reads the files, and writes generated ones at their first use, once for all replicas. Input threads
 /// run on the CPUs of the process's first thread, so that one must not be pinned.
-pub fn open(job: &Job, devices: &[Device]) -> anyhow::Result<Vec<Box<dyn Input>>> {
+///
+/// On a GPU the tensors of a batch have fixed places in its memory: an input hands out the same one or
+/// two sets of tensors in turn, and what is in them is read by work that is on the GPU's main queue before
+/// the next call.
+pub fn open(job: &Job, gpus: &[Option<Gpu>]) -> anyhow::Result<Vec<Box<dyn Input>>> {
     let replicas = Replicas {
         job,
         settings: &job.settings,
-        devices,
+        gpus,
     };
     match job.settings.input_source {
-        InputSource::Normal => {
-            replicas.each(|share, device| Ok(Box::new(replicas.normal(share, device)?)))
-        }
-        InputSource::MovingFields => {
-            replicas.each(|share, device| Ok(Box::new(replicas.moving_fields(share, device))))
-        }
+        InputSource::Normal => replicas.each(|share, gpu| replicas.normal(share, gpu)),
+        InputSource::MovingFields => replicas.each(|share, gpu| replicas.moving_fields(share, gpu)),
         InputSource::Resident => replicas.resident(),
         InputSource::Cifar10 | InputSource::Generated => match job.settings.input_placement {
             Placement::Host => replicas.host(),
@@ -92,11 +94,11 @@ pub fn open(job: &Job, devices: &[Device]) -> anyhow::Result<Vec<Box<dyn Input>>
 struct Replicas<'a> {
     job: &'a Job,
     settings: &'a Settings,
-    devices: &'a [Device],
+    gpus: &'a [Option<Gpu>],
 }
 
 impl Replicas<'_> {
-    fn normal(&self, share: Share, device: &Device) -> anyhow::Result<NormalInput> {
+    fn normal(&self, share: Share, gpu: Option<&Gpu>) -> anyhow::Result<Box<dyn Input>> {
         let [first, .., last] = self.settings.layers[..] else {
             bail!("normal input needs the widths of its vectors: set model.layers to at least two");
         };
@@ -104,18 +106,21 @@ impl Replicas<'_> {
             first > 0 && last > 0,
             "a layer of model.layers has no width"
         );
-        Ok(NormalInput {
+        let input = NormalInput {
             seed: self.settings.seed,
             share,
             batch: self.settings.local_batch,
             widths: (first, last),
-            device: device.clone(),
             taken: 0,
+        };
+        Ok(match gpu {
+            None => Box::new(input),
+            Some(gpu) => Box::new(NormalOnGpu::new(input, gpu.clone())?),
         })
     }
 
-    fn moving_fields(&self, share: Share, device: &Device) -> MovingFields {
-        MovingFields {
+    fn moving_fields(&self, share: Share, gpu: Option<&Gpu>) -> anyhow::Result<Box<dyn Input>> {
+        let input = MovingFields {
             seed: self.settings.seed,
             share,
             batch: self.settings.local_batch,
@@ -124,20 +129,22 @@ impl Replicas<'_> {
                 frames: self.settings.frames,
                 predicted_frames: self.settings.predicted_frames,
             },
-            device: device.clone(),
             taken: 0,
-        }
+        };
+        Ok(match gpu {
+            None => Box::new(input),
+            Some(gpu) => Box::new(FieldsOnGpu::new(input, gpu.clone())?),
+        })
     }
 
     /// The first batch of what the model takes else.
     fn resident(&self) -> anyhow::Result<Vec<Box<dyn Input>>> {
+        let first_of = |input| -> Box<dyn Input> { Box::new(FirstOf::new(input)) };
         match self.settings.model {
-            ModelName::Mlp => {
-                self.each(|share, device| Ok(Box::new(FirstOf::new(self.normal(share, device)?))))
+            ModelName::Mlp => self.each(|share, gpu| Ok(first_of(self.normal(share, gpu)?))),
+            ModelName::SatSeq2seq => {
+                self.each(|share, gpu| Ok(first_of(self.moving_fields(share, gpu)?)))
             }
-            ModelName::SatSeq2seq => self.each(|share, device| {
-                Ok(Box::new(FirstOf::new(self.moving_fields(share, device))))
-            }),
             ModelName::Cifar10 | ModelName::None => self.resident_images(),
         }
     }
@@ -145,62 +152,77 @@ impl Replicas<'_> {
     fn resident_images(&self) -> anyhow::Result<Vec<Box<dyn Input>>> {
         let examples = self.examples()?;
         let batch = self.settings.local_batch;
-        self.each(|share, device| {
-            Ok(Box::new(ResidentInput::images(
-                &examples, share, batch, device,
-            )?))
+        self.each(|share, gpu| {
+            let device = gpu.map_or(&Device::Cpu, Gpu::device);
+            let input = ResidentInput::images(&examples, share, batch, device)?;
+            Ok(Box::new(input))
         })
     }
 
     fn on_device(&self) -> anyhow::Result<Vec<Box<dyn Input>>> {
-        let cut = match self.settings.device_pipeline {
-            DevicePipeline::PerImage => Cut::PerImage,
-            DevicePipeline::Batched => Cut::Batched,
-            DevicePipeline::Fused => bail!("a fused input pipeline is not built into this version"),
-        };
         let examples = self.examples()?;
-        let batch = self.settings.local_batch;
-        self.each(|share, device| {
-            let (examples, device) = (examples.clone(), device.clone());
-            Ok(Box::new(DeviceInput::new(
-                examples, share, batch, cut, device,
-            )))
+        let (batch, pipeline) = (self.settings.local_batch, self.settings.device_pipeline);
+        self.each(|share, gpu| {
+            let examples = examples.clone();
+            if let Some(gpu) = gpu {
+                let gpu = gpu.clone();
+                let input = DistortionOnGpu::new(examples, share, batch, pipeline, gpu)?;
+                return Ok(Box::new(input));
+            }
+            let cut = match pipeline {
+                DevicePipeline::PerImage => Cut::PerImage,
+                DevicePipeline::Batched => Cut::Batched,
+                DevicePipeline::Fused => bail!("a fused input pipeline needs a GPU"),
+            };
+            Ok(Box::new(DeviceInput::new(examples, share, batch, cut)))
         })
     }
 
     fn host(&self) -> anyhow::Result<Vec<Box<dyn Input>>> {
-        let examples = self.examples()?;
-        let open =
-            |share, consumers| host::pipeline(self.settings, examples.clone(), share, consumers);
+        let (all, batch) = (self.examples()?, self.settings.local_batch);
+        let open = |share, consumers, gpu: Option<&Gpu>| {
+            let examples = all.clone();
+            host::pipeline(
+                self.settings,
+                SharedExamples { examples, share },
+                consumers,
+                gpu,
+            )
+        };
+        let end = |pipeline, gpu: Option<&Gpu>| -> anyhow::Result<Box<dyn Input>> {
+            Ok(match gpu {
+                None => Box::new(HostInput::new(pipeline)),
+                Some(gpu) => Box::new(HostInputOnGpu::new(pipeline, batch, gpu.clone())?),
+            })
+        };
         match self.settings.pipelines {
-            Pipelines::PerReplica => self.each(|share, device| {
-                Ok(Box::new(HostInput::new(open(share, 1)?, device.clone())))
-            }),
+            Pipelines::PerReplica => self.each(|share, gpu| end(open(share, 1, gpu)?, gpu)),
             Pipelines::Shared => {
                 let share = Share {
                     first: self.job.rank as u64,
                     stride: self.job.world_size as u64,
                 };
-                let shared = open(share, self.devices.len())?;
-                self.each(|_, device| Ok(Box::new(HostInput::new(shared.clone(), device.clone()))))
+                let first_gpu = self.gpus.iter().flatten().next();
+                let shared = open(share, self.gpus.len(), first_gpu)?;
+                self.each(|_, gpu| end(shared.clone(), gpu))
             }
         }
     }
 
-    /// One input for each replica, made from the replica's share of all examples and its device.
+    /// One input for each replica, made from the replica's share of all examples and its GPU.
     fn each(
         &self,
-        make: impl Fn(Share, &Device) -> anyhow::Result<Box<dyn Input>>,
+        make: impl Fn(Share, Option<&Gpu>) -> anyhow::Result<Box<dyn Input>>,
     ) -> anyhow::Result<Vec<Box<dyn Input>>> {
-        let count = self.devices.len();
-        let make = |(replica, device)| {
+        let count = self.gpus.len();
+        let make = |(replica, gpu): (usize, &Option<Gpu>)| {
             let share = Share {
                 first: (self.job.rank * count + replica) as u64,
                 stride: (self.job.world_size * count) as u64,
             };
-            make(share, device)
+            make(share, gpu.as_ref())
         };
-        self.devices.iter().enumerate().map(make).collect()
+        self.gpus.iter().enumerate().map(make).collect()
     }
 
     fn examples(&self) -> anyhow::Result<Examples> {

@@ -51,8 +51,8 @@ pub fn build(job: &Job) -> Result<Vec<Built>> {
     let places = (job.devices.iter().enumerate())
         .map(|(replica, device)| Place::of(job, replica, device))
         .collect::<Result<Vec<_>>>()?;
-    let devices: Vec<Device> = places.iter().map(Place::device).collect();
-    let inputs = input::open(job, &devices).context("opening the input")?;
+    let gpus: Vec<Option<Gpu>> = places.iter().map(|place| place.gpu.clone()).collect();
+    let inputs = input::open(job, &gpus).context("opening the input")?;
     let groups = match job.settings.topology {
         Topology::Single | Topology::Independent => vec![1; count],
         Topology::Replicated | Topology::AllReduce | Topology::ParameterServer => vec![count],

@@ -4,6 +4,7 @@
 mod beside;
 mod conv;
 mod dense;
+mod input;
 mod loss;
 mod lrn;
 mod models;

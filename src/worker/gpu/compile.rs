@@ -29,6 +29,9 @@ const SOURCES: &[&str] = &[
     include_str!("kernels/direct.cu"),
     include_str!("kernels/behind.cu"),
     include_str!("kernels/behind_back.cu"),
+    include_str!("kernels/distort.cu"),
+    include_str!("kernels/normal.cu"),
+    include_str!("kernels/fields.cu"),
 ];
 
 /// The functions of one GPU.

@@ -12,6 +12,7 @@
 
 use super::super::layer::simd::{self, Kernel, Vector};
 use super::cifar10_file::{CHANNELS, IMAGE_BYTES, SIDE};
+use super::pipeline::Values;
 use super::random::{Draws, Use};
 use std::array::from_fn;
 use std::mem::MaybeUninit;
@@ -91,15 +92,9 @@ impl Distorted {
     }
 
     /// Appends the values, `(row, column, channel)`, [`LENGTH`] of them.
-    pub fn append(&self, values: &mut Vec<f32>) {
-        values.reserve(LENGTH);
-        let (out, _) = values
-            .spare_capacity_mut()
-            .split_first_chunk_mut()
-            .expect("LENGTH values were reserved");
-        simd::run(Values { image: self, out });
-        // SAFETY: the kernel has written the LENGTH values that follow.
-        unsafe { values.set_len(values.len() + LENGTH) };
+    pub fn append(&self, values: &mut Values) {
+        // SAFETY: the kernel writes LENGTH values.
+        unsafe { values.append(|out| simd::run(Standardise { image: self, out })) };
     }
 }
 
@@ -206,12 +201,12 @@ impl Affine {
 }
 
 /// Writes the values of an image.
-struct Values<'a> {
+struct Standardise<'a> {
     image: &'a Distorted,
     out: &'a mut [MaybeUninit<f32>; LENGTH],
 }
 
-impl Kernel<f32> for Values<'_> {
+impl Kernel<f32> for Standardise<'_> {
     type Output = ();
 
     /// Rounds after each operation, so that every level gives the same bits.

@@ -51,6 +51,12 @@ impl Share {
     pub fn number(&self, index: u64) -> u64 {
         self.first + self.stride * index
     }
+
+    /// The numbers of `count` examples of this share, from example `index` on.
+    pub fn numbers(&self, index: u64, count: usize) -> Vec<u64> {
+        let indices = index..index + count as u64;
+        indices.map(|index| self.number(index)).collect()
+    }
 }
 
 impl Examples {

@@ -4,33 +4,38 @@
 use super::super::clock::{StepClock, timed};
 use super::cifar10_file::CHANNELS;
 use super::distort::{CROP, LENGTH};
-use super::examples::{Examples, Share, SharedExamples};
+use super::examples::SharedExamples;
 use super::pipeline::{HostBatch, Pipeline, Shape};
 use super::{Batch, Input};
 use crate::spec::settings::Settings;
 use crate::terms::Phase;
 use crate::units::Seconds;
+use crate::worker::gpu::Gpu;
 use candle_core::{Device, Error, Result, Tensor};
 use std::sync::Arc;
+
+mod on_gpu;
+
+pub use on_gpu::HostInputOnGpu;
 
 /// A replica's end of a pipeline on the host. The last replica's end of it ends its threads.
 pub struct HostInput {
     pipeline: Arc<Pipeline<SharedExamples>>,
-    device: Device,
 }
 
 impl HostInput {
-    pub fn new(pipeline: Arc<Pipeline<SharedExamples>>, device: Device) -> Self {
-        Self { pipeline, device }
+    pub fn new(pipeline: Arc<Pipeline<SharedExamples>>) -> Self {
+        Self { pipeline }
     }
 }
 
-/// A pipeline over `share` of the examples, for `consumers` replicas.
+/// A pipeline over `share` of the examples, for `consumers` replicas. For those of GPUs, one of which is
+/// given, it makes its batches in page-locked memory.
 pub fn pipeline(
     settings: &Settings,
-    examples: Examples,
-    share: Share,
+    examples: SharedExamples,
     consumers: usize,
+    gpu: Option<&Gpu>,
 ) -> anyhow::Result<Arc<Pipeline<SharedExamples>>> {
     let shape = Shape {
         width: LENGTH,
@@ -39,28 +44,35 @@ pub fn pipeline(
         threads: settings.input_threads,
         consumers,
         // Pipelines of one cell draw from their buffers in orders of their own.
-        seed: settings.seed.wrapping_add(share.first),
+        seed: settings.seed.wrapping_add(examples.share.first),
     };
-    Ok(Arc::new(Pipeline::new(
-        shape,
-        SharedExamples { examples, share },
-    )?))
+    let pipeline = Pipeline::new(shape, examples)?;
+    if let Some(gpu) = gpu {
+        for _ in 0..shape.batches(on_gpu::HELD) {
+            pipeline.keep(HostBatch::pinned(&shape, gpu)?);
+        }
+    }
+    Ok(Arc::new(pipeline))
 }
 
 impl Input for HostInput {
     fn prefill(&mut self) -> Result<Seconds> {
-        let (filled, seconds) = timed(|| self.pipeline.prefill());
-        filled.map_err(Error::msg)?;
-        Ok(Seconds(seconds))
+        prefill(&self.pipeline)
     }
 
     fn next(&mut self, clock: &mut StepClock) -> Result<Batch> {
         let batch = self.pipeline.next().map_err(Error::msg)?;
         clock.book(Phase::InputWait);
-        let batch = image_batch(batch, &self.device)?;
+        let batch = image_batch(batch, &Device::Cpu)?;
         clock.book(Phase::Copy);
         Ok(batch)
     }
+}
+
+fn prefill(pipeline: &Pipeline<SharedExamples>) -> Result<Seconds> {
+    let (filled, seconds) = timed(|| pipeline.prefill());
+    filled.map_err(Error::msg)?;
+    Ok(Seconds(seconds))
 }
 
 /// `batch` of images as tensors on `device`. On a CPU its memory becomes the tensor's.
@@ -69,7 +81,11 @@ pub fn image_batch(batch: HostBatch, device: &Device) -> Result<Batch> {
     let (targets, label_sum) = targets(&batch.labels, device)?;
     Ok(Batch {
         examples,
-        inputs: Tensor::from_vec(batch.values, (examples, CROP, CROP, CHANNELS), device)?,
+        inputs: Tensor::from_vec(
+            Vec::from(batch.values),
+            (examples, CROP, CROP, CHANNELS),
+            device,
+        )?,
         targets,
         label_sum,
     })

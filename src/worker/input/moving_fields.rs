@@ -15,6 +15,10 @@ use rayon::prelude::*;
 use std::f32::consts::TAU;
 use std::ops::Range;
 
+mod on_gpu;
+
+pub use on_gpu::FieldsOnGpu;
+
 const WAVES: usize = 4;
 /// Most periods of a wave over the image, in each direction.
 const MOST_PERIODS: usize = 3;
@@ -39,7 +43,6 @@ pub struct MovingFields {
     pub share: Share,
     pub batch: usize,
     pub sequence: Sequence,
-    pub device: Device,
     /// Examples taken so far.
     pub taken: u64,
 }
@@ -58,7 +61,7 @@ impl MovingFields {
                 field.frame(side, frame, pixels);
             }
         });
-        Tensor::from_vec(values, (self.batch, side, side, count), &self.device)
+        Tensor::from_vec(values, (self.batch, side, side, count), &Device::Cpu)
     }
 }
 

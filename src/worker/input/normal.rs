@@ -8,6 +8,10 @@ use crate::terms::Phase;
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
+mod on_gpu;
+
+pub use on_gpu::NormalOnGpu;
+
 /// Fresh input and target vectors for each step, as an operation of the training graph would draw
 /// them: in the rayon pool of whoever calls, booked as `distort`.
 pub struct NormalInput {
@@ -16,7 +20,6 @@ pub struct NormalInput {
     pub batch: usize,
     /// Values of an input vector and of a target vector.
     pub widths: (usize, usize),
-    pub device: Device,
     /// Examples taken so far.
     pub taken: u64,
 }
@@ -30,7 +33,7 @@ impl NormalInput {
             let number = self.share.number(self.taken + row as u64);
             Draws::new(self.seed, purpose, number).fill_normal(values);
         });
-        Tensor::from_vec(values, (self.batch, width), &self.device)
+        Tensor::from_vec(values, (self.batch, width), &Device::Cpu)
     }
 }
 

@@ -1,5 +1,5 @@
-//! In: records. Out: distorted batches, made by tensor operations on the replica's own device, inside
-//! its step. Knows no threads; the operations run in the rayon pool of whoever calls.
+//! In: records. Out: distorted batches, made by operations on the replica's own device, inside its step:
+//! by tensor operations in the rayon pool of whoever calls, or by kernels of a GPU. Knows no threads.
 
 use super::super::clock::StepClock;
 use super::cifar10_file::{CHANNELS, IMAGE_BYTES, SIDE};
@@ -11,6 +11,10 @@ use crate::terms::Phase;
 use candle_core::{D, DType, Device, Result, Tensor};
 use rayon::prelude::*;
 
+mod on_gpu;
+
+pub use on_gpu::DistortionOnGpu;
+
 /// How the operations on the device are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -20,25 +24,23 @@ pub enum Cut {
     Batched,
 }
 
-/// The input of a replica that distorts on its own device.
+/// The input of a replica that distorts on its own cores, inside its step.
 pub struct DeviceInput {
     examples: Examples,
     share: Share,
     batch: usize,
     cut: Cut,
-    device: Device,
     /// Examples taken so far.
     taken: u64,
 }
 
 impl DeviceInput {
-    pub fn new(examples: Examples, share: Share, batch: usize, cut: Cut, device: Device) -> Self {
+    pub fn new(examples: Examples, share: Share, batch: usize, cut: Cut) -> Self {
         Self {
             examples,
             share,
             batch,
             cut,
-            device,
             taken: 0,
         }
     }
@@ -53,17 +55,16 @@ impl DeviceInput {
             labels.push(record.label);
         }
         let shape = (numbers.len(), CHANNELS, SIDE, SIDE);
-        Ok((Tensor::from_vec(bytes, shape, &self.device)?, labels))
+        Ok((Tensor::from_vec(bytes, shape, &Device::Cpu)?, labels))
     }
 }
 
 impl Input for DeviceInput {
     fn next(&mut self, clock: &mut StepClock) -> Result<Batch> {
-        let indices = self.taken..self.taken + self.batch as u64;
-        let numbers: Vec<u64> = indices.map(|index| self.share.number(index)).collect();
+        let numbers = self.share.numbers(self.taken, self.batch);
         self.taken += self.batch as u64;
         let (images, labels) = self.copy(&numbers)?;
-        let (targets, label_sum) = targets(&labels, &self.device)?;
+        let (targets, label_sum) = targets(&labels, &Device::Cpu)?;
         clock.book(Phase::Copy);
         let draw = |number: &u64| self.examples.distortion(*number);
         let distortions: Vec<Distortion> = numbers.iter().map(draw).collect();

@@ -1,6 +1,7 @@
 //! In: a source that makes example number `n`. Out: batches of shuffled examples, made ahead by threads
 //! of its own. Knows nothing of images, devices and replicas.
 
+mod batch;
 mod buffer;
 mod shape;
 
@@ -13,29 +14,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use batch::{HostBatch, Values};
 pub use shape::Shape;
 
 /// A consumer that comes back within this time outruns the threads: it waits for several batches
 /// together, for so long at most. Who trains meanwhile comes later, and gets a batch when it is ready.
 const REST: Duration = Duration::from_millis(2);
-
-/// A batch on the host.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HostBatch {
-    /// Of all examples, one after the other.
-    pub values: Vec<f32>,
-    pub labels: Vec<u8>,
-}
-
-impl HostBatch {
-    /// A batch without examples, and with room for all that it will have.
-    fn empty(shape: &Shape) -> Self {
-        Self {
-            values: Vec::with_capacity(shape.batch * shape.width),
-            labels: Vec::with_capacity(shape.batch),
-        }
-    }
-}
 
 /// What makes the examples of a pipeline. Called from many threads.
 pub trait Source: Send + Sync + 'static {
@@ -83,6 +67,8 @@ struct State<C> {
     queue: VecDeque<Option<HostBatch>>,
     /// The number of the first batch of `queue`.
     taken: u64,
+    /// Batches whose memory is used again before new memory is.
+    kept: Vec<HostBatch>,
     /// When a batch was taken last.
     taken_at: Option<Instant>,
 }
@@ -106,6 +92,7 @@ impl<S: Source> Pipeline<S> {
                 failure: None,
                 queue: VecDeque::new(),
                 taken: 0,
+                kept: Vec::new(),
                 taken_at: None,
             }),
             work: Condvar::new(),
@@ -150,10 +137,7 @@ impl<S: Source> Pipeline<S> {
         let mut rests = self.shared.shape.together() > 1
             && state.taken_at.is_some_and(|at| at.elapsed() < REST);
         loop {
-            if let Some(batch) = state.queue.front_mut().and_then(Option::take) {
-                state.queue.pop_front();
-                state.taken += 1;
-                state.taken_at = Some(Instant::now());
+            if let Some(batch) = state.take() {
                 self.shared.wake(state);
                 return Ok(batch);
             }
@@ -164,6 +148,20 @@ impl<S: Source> Pipeline<S> {
                 self.shared.wait_ready(state)?
             };
         }
+    }
+
+    /// The next batch if it is ready now.
+    pub fn next_if_ready(&self) -> Option<HostBatch> {
+        let mut state = self.shared.start();
+        let batch = state.take()?;
+        self.shared.wake(state);
+        Some(batch)
+    }
+
+    /// Makes later batches in the memory of this one.
+    pub fn keep(&self, mut batch: HostBatch) {
+        batch.clear();
+        self.shared.lock().kept.push(batch);
     }
 }
 
@@ -290,7 +288,8 @@ impl<S: Source> Shared<S> {
     }
 
     fn gather(&self, number: u64, cells: &mut Vec<Box<S::Example>>) {
-        let mut batch = HostBatch::empty(&self.shape);
+        let kept = self.lock().kept.pop();
+        let mut batch = kept.unwrap_or_else(|| HostBatch::empty(&self.shape));
         self.source.append(cells, &mut batch);
         let mut state = self.lock();
         state.buffer.gather_done(cells);
@@ -308,6 +307,15 @@ impl<S: Source> Shared<S> {
 impl<C> State<C> {
     fn has_work(&self, queue: usize) -> bool {
         self.buffer.has_room() || self.queue.len() < queue && self.buffer.is_full()
+    }
+
+    /// The next batch if it is ready.
+    fn take(&mut self) -> Option<HostBatch> {
+        let batch = self.queue.front_mut()?.take()?;
+        self.queue.pop_front();
+        self.taken += 1;
+        self.taken_at = Some(Instant::now());
+        Some(batch)
     }
 
     /// Whether the next `count` batches are ready.

@@ -34,10 +34,14 @@ const INCREMENT: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Draws {
     pub fn new(seed: u64, purpose: Use, number: u64) -> Self {
-        let key = mix(mix(seed.wrapping_add(INCREMENT)) ^ purpose as u64);
         Self {
-            state: mix(key ^ number.wrapping_mul(INCREMENT)),
+            state: mix(Self::key(seed, purpose) ^ number.wrapping_mul(INCREMENT)),
         }
+    }
+
+    /// What all streams of one seed and use have in common, from which kernels draw the same numbers.
+    pub fn key(seed: u64, purpose: Use) -> u64 {
+        mix(mix(seed.wrapping_add(INCREMENT)) ^ purpose as u64)
     }
 
     /// 64 random bits.

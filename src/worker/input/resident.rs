@@ -36,18 +36,18 @@ impl Input for ResidentInput {
 }
 
 /// The first batch of another input. Books nothing.
-pub struct FirstOf<I> {
-    input: I,
+pub struct FirstOf {
+    input: Box<dyn Input>,
     batch: Option<Batch>,
 }
 
-impl<I: Input> FirstOf<I> {
-    pub fn new(input: I) -> Self {
+impl FirstOf {
+    pub fn new(input: Box<dyn Input>) -> Self {
         Self { input, batch: None }
     }
 }
 
-impl<I: Input> Input for FirstOf<I> {
+impl Input for FirstOf {
     /// Makes the batch in the pool of the replica, before its first step.
     fn prefill(&mut self) -> Result<Seconds> {
         self.next(&mut StepClock::start())?;

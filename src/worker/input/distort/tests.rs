@@ -31,9 +31,10 @@ pub fn step_by_step(image: &[u8; IMAGE_BYTES], distortion: &Distortion) -> Vec<f
 
 /// The fused distortion; every level must give the same bits.
 fn fused(image: &[u8; IMAGE_BYTES], distortion: &Distortion) -> Vec<f32> {
-    let (mut distorted, mut values) = (Distorted::default(), Vec::new());
+    let (mut distorted, mut values) = (Distorted::default(), Values::default());
     distorted.take(image, distortion);
     distorted.append(&mut values);
+    let values = Vec::from(values);
     for level in Level::available() {
         assert_eq!(at(level, image, distortion), values, "{level:?}");
     }
@@ -49,7 +50,7 @@ fn at(level: Level, image: &[u8; IMAGE_BYTES], distortion: &Distortion) -> Vec<f
     });
     distorted.affine = Affine::new(&sums, f64::from(distortion.contrast));
     let mut out = [MaybeUninit::new(f32::NAN); LENGTH];
-    level.run(Values {
+    level.run(Standardise {
         image: &distorted,
         out: &mut out,
     });
@@ -93,7 +94,7 @@ proptest! {
 
 #[test]
 fn values_follow_what_a_batch_holds() {
-    let (mut distorted, mut values) = (Distorted::default(), vec![7.0; 5]);
+    let (mut distorted, mut values) = (Distorted::default(), Values::Own(vec![7.0; 5]));
     distorted.take(&[9; IMAGE_BYTES], &Distortion::draw(1, 5));
     distorted.append(&mut values);
     distorted.append(&mut values);

@@ -29,6 +29,11 @@ impl Shape {
         2 * self.consumers + self.together() - 1
     }
 
+    /// How many batches there are at most, where each consumer holds up to `held`.
+    pub fn batches(&self, held: usize) -> usize {
+        self.queue() + self.consumers * held
+    }
+
     /// For how many batches a consumer is woken. One of a single thread: taken at once, its memory is
     /// free for the thread's next batch while it is still in the cache.
     pub(super) fn together(&self) -> usize {

@@ -1,4 +1,5 @@
 use super::*;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn shape(threads: usize, buffer: usize) -> Shape {
@@ -26,7 +27,12 @@ impl<F: Fn(u64) -> (f32, u8) + Send + Sync + 'static> Source for Triples<F> {
 
     fn append(&self, examples: &[Box<(f32, u8)>], batch: &mut HostBatch) {
         for (value, label) in examples.iter().map(|example| **example) {
-            batch.values.extend([value; 3]);
+            // SAFETY: all three are written.
+            unsafe {
+                batch
+                    .values
+                    .append(|room| *room = [MaybeUninit::new(value); 3])
+            };
             batch.labels.push(label);
         }
     }
@@ -111,6 +117,37 @@ fn consumers_of_one_pipeline_share_its_batches_without_loss() {
         .collect();
     expected.sort();
     assert_eq!(shared, expected);
+}
+
+#[test]
+fn batches_are_made_in_memory_that_is_kept() {
+    let pipeline = counting(shape(1, 0));
+    pipeline.keep(HostBatch {
+        values: Values::Own(Vec::with_capacity(1000)),
+        labels: vec![7; 5],
+    });
+    let first = [(); 2].map(|()| pipeline.next().unwrap());
+    let rooms = first.map(|batch| match batch.values {
+        Values::Own(values) => (values.len(), values.capacity(), batch.labels.len()),
+        Values::Pinned { .. } => unreachable!("no GPU has given memory"),
+    });
+    assert_eq!(rooms, [(24, 1000, 8), (24, 24, 8)]);
+}
+
+#[test]
+fn a_batch_that_is_ready_is_taken_in_turn() {
+    let pipeline = counting(shape(1, 0));
+    let first = pipeline.next().unwrap();
+    let second = (0..1000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        pipeline.next_if_ready()
+    });
+    let third = pipeline.next().unwrap();
+    let mut all = [first, second.unwrap(), third]
+        .map(|batch| numbers(&batch))
+        .concat();
+    all.sort();
+    assert!(all.into_iter().eq(0..24));
 }
 
 #[test]
