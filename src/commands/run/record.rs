@@ -63,7 +63,7 @@ pub fn tried(
         provenance: Provenance {
             program: runs.program(task.block).identity.clone(),
             load_average: around.load_average,
-            build: prepared.build_of(cell, runs.program(task.block)),
+            build: prepared.build_of(&runs.flavour, runs.program(task.block)),
             ..provenance(prepared)
         },
         ..declared(cell)
