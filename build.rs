@@ -4,9 +4,11 @@
 
 #[path = "src/flavour/sources.rs"]
 mod sources;
+#[path = "src/flavour/toolkit.rs"]
+mod toolkit;
 
 use sources::{Fingerprint, SOURCES};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
@@ -43,7 +45,11 @@ fn main() -> io::Result<()> {
     let sources = sources::of_tree(Path::new("."))?;
     let compiler = compiler();
     let settings = profile_settings();
-    let identity = identity(&sources, &compiler, &settings);
+    let cuda = match env::var_os("CARGO_FEATURE_CUDA") {
+        Some(_) => cuda(),
+        None => String::new(),
+    };
+    let identity = identity(&[&sources, &compiler, &cuda], &settings);
     println!("cargo::rustc-env=BUILD_IDENTITY=source:{identity}");
     println!("cargo::rustc-env=BUILD_SOURCES={sources}");
     println!("cargo::rustc-env=BUILD_COMPILER={compiler}");
@@ -53,12 +59,13 @@ fn main() -> io::Result<()> {
     }
     let settings = ("BUILD_PROFILE_SETTINGS", settings.join("\u{1f}"), '\u{1f}');
     let revision = ("BUILD_GIT_REVISION", git_revision(), ' ');
+    let cuda = ("BUILD_CUDA", cuda, ' ');
     let lists = TOLD_LISTS.map(|(name, variable, separator)| {
         let value = env::var(variable).unwrap_or_default();
         (name, value, separator)
     });
     // A text that is never empty: no code around it is left out by the compiler where it would be.
-    for (name, value, separator) in lists.into_iter().chain([settings, revision]) {
+    for (name, value, separator) in lists.into_iter().chain([settings, revision, cuda]) {
         println!("cargo::rustc-env={name}={separator}{value}");
     }
     Ok(())
@@ -85,10 +92,61 @@ fn profile_settings() -> Vec<String> {
     settings
 }
 
-fn identity(sources: &str, compiler: &str, settings: &[String]) -> String {
+/// Lets the program find the toolkit's libraries where they were linked from, and says what it was built
+/// for: the toolkit's version and the compute capability of its kernels, each a word; `?` where unknown.
+fn cuda() -> String {
+    let variables = toolkit::ROOT_VARIABLES.iter();
+    for name in variables.chain(&["CUDA_COMPUTE_CAP", "LIBRARY_PATH"]) {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    let roots = toolkit::usual_roots();
+    let root = roots.iter().find(|root| toolkit::compiler(root).is_file());
+    let Some(root) = root else {
+        return "? ?".to_owned();
+    };
+    let features = toolkit::companions(root).into_iter();
+    let features = features.filter(|(feature, _)| {
+        env::var_os(format!("CARGO_FEATURE_{}", feature.to_uppercase())).is_some()
+    });
+    let companions = features.map(|(_, folder)| folder);
+    run_paths(toolkit::library_folders(root).into_iter().chain(companions));
+    let said = said(Command::new(toolkit::compiler(root)).arg("--version"));
+    let release = toolkit::release(&said).unwrap_or("?").to_owned();
+    format!("{release} {}", capability().as_deref().unwrap_or("?"))
+}
+
+/// The folders are looked at after those of `LD_LIBRARY_PATH`, and before the system's.
+fn run_paths(folders: impl Iterator<Item = PathBuf>) {
+    println!("cargo::rustc-link-arg=-Wl,--enable-new-dtags");
+    for folder in folders {
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{}", folder.display());
+    }
+}
+
+/// What kernels are compiled for, as the build of the kernels decides it.
+fn capability() -> Option<String> {
+    let told = env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| {
+        let asked = ["--query-gpu=compute_cap", "--format=csv,noheader"];
+        let said = said(Command::new("nvidia-smi").args(asked));
+        said.lines().next().unwrap_or_default().to_owned()
+    });
+    toolkit::capability(&told)
+}
+
+/// What a command prints; nothing where it cannot be started.
+fn said(command: &mut Command) -> String {
+    let output = command.output();
+    output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
+fn identity(parts: &[&str], settings: &[String]) -> String {
     let mut fingerprint = Fingerprint::start();
-    fingerprint.add(sources.as_bytes());
-    fingerprint.add(compiler.as_bytes());
+    for part in parts {
+        fingerprint.add(part.as_bytes());
+    }
     for name in BUILD_VARIABLES {
         fingerprint.add(name.as_bytes());
         fingerprint.add(env::var(name).unwrap_or_default().as_bytes());

@@ -17,6 +17,7 @@ pub mod layout;
 pub mod recipe;
 pub mod sources;
 mod toolchain;
+pub mod toolkit;
 
 pub(crate) use ask::settings_of_experiments;
 pub(crate) use child::die_with_this_thread;

@@ -4,11 +4,12 @@
 
 mod cpu;
 mod git;
-mod gpu;
+pub mod gpu;
 pub mod state;
 
 pub use cpu::load_average;
 pub use git::git_revision;
+pub use gpu::Gpu;
 
 use crate::units::counted;
 use serde::Serialize;
@@ -36,16 +37,9 @@ pub struct Machine {
     pub compiler: String,
     /// Why no GPU was found; empty where there are some.
     pub gpu_message: String,
+    /// Why not all GPUs that are here may be used; empty where all may.
+    pub gpus_limit: String,
     pub gpus: Vec<Gpu>,
-}
-
-/// One GPU as NVML describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Gpu {
-    pub uuid: String,
-    pub name: String,
-    pub memory_bytes: u64,
-    pub driver: String,
 }
 
 impl Machine {
@@ -67,7 +61,10 @@ impl Machine {
             hypervisor: cpu::has_flag(&cpuinfo, "hypervisor"),
             compiler: env!("BUILD_COMPILER").to_owned(),
             gpu_message: gpus.as_ref().err().cloned().unwrap_or_default(),
-            gpus: gpus.unwrap_or_default(),
+            gpus_limit: gpus
+                .as_ref()
+                .map_or_else(|_| String::new(), |found| found.limit.clone()),
+            gpus: gpus.map_or_else(|_| Vec::new(), |found| found.gpus),
         }
     }
 
@@ -102,6 +99,15 @@ impl Machine {
                 self.cores.len(),
                 self.total_cores
             ),
+        }
+    }
+
+    /// How many GPUs may be used, for people: `2`, or `2 (CUDA_VISIBLE_DEVICES leaves 2 of 8)`.
+    pub fn gpus_text(&self) -> String {
+        let count = self.gpus.len();
+        match self.gpus_limit.as_str() {
+            "" => count.to_string(),
+            limit => format!("{count} ({limit})"),
         }
     }
 
@@ -166,8 +172,7 @@ mod tests {
         let gpu = Gpu {
             uuid: "GPU-1".into(),
             name: "NVIDIA H200".into(),
-            memory_bytes: 1,
-            driver: "1".into(),
+            ..Gpu::default()
         };
         with_gpu.gpus = vec![gpu.clone(), gpu];
         assert_eq!(with_gpu.slug(), "amd-epyc-7763-64-cores-2-nvidia-h200");

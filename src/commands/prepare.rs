@@ -1,7 +1,9 @@
 //! What `run` and `plan` share: an experiment expanded into cells, and what this machine makes of
 //! each.
 
+mod gpus;
 mod programs;
+mod provenance;
 
 use crate::cli::Selection;
 use crate::flavour::Program;
@@ -10,7 +12,8 @@ use crate::machine::{Machine, git_revision};
 use crate::plan::{self, Cell, CellId, Plan};
 use crate::spec::Experiment;
 use crate::spec::settings::{SettingId, Settings};
-use crate::table::{Build, Resolved};
+use crate::table::Resolved;
+use crate::terms::DeviceKind;
 use anyhow::Result;
 use programs::{Builder, Programs};
 
@@ -53,6 +56,8 @@ pub enum Fate<'a> {
 pub struct Runs<'a> {
     pub settings: Settings,
     pub slots: Slots,
+    /// The name of the flavour that `default` has come to, or that the file names.
+    pub flavour: String,
     /// Builds of its flavour, at least one.
     programs: &'a [Program],
     pub resolved: Resolved,
@@ -114,6 +119,7 @@ impl Prepared {
             source: self.source.as_deref(),
             cache: cache(),
             builds: self.plan.builds,
+            gpus: &self.machine.gpus,
             stopped,
         };
         self.programs
@@ -122,18 +128,25 @@ impl Prepared {
 
     /// Flavours of the chosen cells, in the order of the plan.
     pub fn flavours(&self) -> Vec<String> {
-        self.flavours_where(|cell| cell.unbuilt.is_none())
+        self.flavours_where(|cell| {
+            let kind = slots::device_kind(&cell.settings(), &self.machine);
+            let trainer = self.trainer(cell, kind).ok();
+            trainer.filter(|_| cell.unbuilt.is_none())
+        })
     }
 
     /// Flavours of the chosen cells that have a place on this machine: those that a run needs.
     pub fn needed_flavours(&self) -> Vec<String> {
-        self.flavours_where(|cell| self.place(cell).is_ok())
+        self.flavours_where(|cell| {
+            let (_, slots) = self.place(cell).ok()?;
+            self.trainer(cell, slots.device_kind).ok()
+        })
     }
 
-    fn flavours_where(&self, has: impl Fn(&Cell) -> bool) -> Vec<String> {
+    /// The names that `of` gives to cells, each once.
+    fn flavours_where(&self, of: impl Fn(&Cell) -> Option<String>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for (_, cell) in self.cells().filter(|(_, cell)| has(cell)) {
-            let name = flavour(cell);
+        for name in self.cells().filter_map(|(_, cell)| of(cell)) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -189,11 +202,16 @@ impl Prepared {
 
     fn runs(&self, cell: &Cell) -> Result<Runs<'_>, String> {
         let (settings, slots) = self.place(cell)?;
-        let programs = self.programs(&flavour(cell))?;
+        let flavour = self.trainer(cell, slots.device_kind)?;
+        let programs = self.programs(&flavour)?;
+        if slots.device_kind == DeviceKind::Cuda {
+            gpus::fits(&flavour, &programs[0], &self.machine.gpus)?;
+        }
         let resolved = resolve(&settings, &slots);
         Ok(Runs {
             settings,
             slots,
+            flavour,
             programs,
             resolved,
         })
@@ -214,30 +232,6 @@ impl Prepared {
         let programs = self.programs.get(flavour);
         let programs = programs.ok_or_else(|| NOT_BUILT.to_owned())?;
         programs.as_deref().map_err(Clone::clone)
-    }
-
-    /// How a program of a cell was built, for the record.
-    pub fn build_of(&self, cell: &Cell, program: &Program) -> Build {
-        let told = program.told.clone().unwrap_or_default();
-        let assertions = if told.debug_assertions {
-            " debug-assertions"
-        } else {
-            ""
-        };
-        let profile = format!("{} opt-level={}{assertions}", told.profile, told.opt_level);
-        Build {
-            git_revision: told.git_revision.unwrap_or_default(),
-            profile: program.told.as_ref().map_or_else(String::new, |_| profile),
-            profile_settings: told.profile_settings.join(" "),
-            features: told.features.join(" "),
-            target_features: told.target_features.join(" "),
-            rustflags: told.rustflags.join(" "),
-            vector_extensions: told.vector_extensions,
-            wide_instructions: self.programs.wide(&flavour(cell)).to_owned(),
-            compiler: told.compiler,
-            libraries: told.libraries.join(" "),
-            contents: program.contents.clone(),
-        }
     }
 
     /// The program that is running, which trains the flavour `default` and guards all workers.

@@ -12,7 +12,7 @@ use crate::launch::{ProbeError, RepeatRequest, Session, interrupt};
 use crate::machine::Machine;
 use crate::protocol::{Ceiling, CeilingOf};
 use crate::spec::settings::Settings;
-use crate::terms::{ModelName, OptimizerName, Topology, Transport};
+use crate::terms::{DeviceKind, ModelName, OptimizerName, Topology, Transport};
 use crate::units::{Bytes, counted, significant};
 use crate::worker::model;
 use anyhow::{Context, Result, anyhow};
@@ -85,6 +85,7 @@ fn wide_mlp() -> Result<Vec<Case>> {
     let case = |topology| {
         let settings = Settings {
             topology,
+            device_kind: DeviceKind::Cpu,
             workers: 2,
             layers: vec![256, 4096, 4096, 256],
             optimizer: OptimizerName::Adam,

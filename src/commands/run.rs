@@ -2,6 +2,7 @@
 
 mod ceilings;
 mod conclude;
+mod leases;
 mod measure;
 mod record;
 mod retakes;
@@ -17,6 +18,7 @@ use crate::table::{Journal, MachineLock, Opening};
 use anyhow::{Context, Result};
 use ceilings::Probes;
 pub(super) use ceilings::Subject;
+use leases::Leases;
 use measure::Campaign;
 use schedule::Schedule;
 use std::path::Path;
@@ -52,6 +54,7 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
             shared_machine: arguments.lock.share_machine,
             keep_disturbed: arguments.keep_disturbed,
             probes: Probes::default(),
+            leases: Leases::default(),
         };
         campaign.measure(&mut journal)?
     };

@@ -28,11 +28,14 @@ pub fn ask(program: &Program) -> Result<Identity, String> {
     let mut child =
         Child::start(&mut command).map_err(|error| format!("it does not start: {error}"))?;
     let deadline = Instant::now() + LIMIT;
+    let mut complaint = String::new();
     loop {
         match child.next(Duration::from_millis(100)) {
             Next::Line(Line::Stdout(line)) => return read(&line),
-            Next::Line(Line::Stderr(_)) => {}
-            Next::End => return Err("it ended without a word".to_owned()),
+            // A library that is missing, for example.
+            Next::Line(Line::Stderr(line)) => complaint = line,
+            Next::End if complaint.is_empty() => return Err("it ended without a word".to_owned()),
+            Next::End => return Err(format!("it ended, saying `{}`", complaint.escape_debug())),
             Next::Pause if Instant::now() < deadline => {}
             Next::Pause => return Err(format!("it said nothing within {} s", LIMIT.as_secs())),
         }

@@ -6,8 +6,8 @@ use super::child::{Child, Line, Next};
 use super::compile::Unbuilt;
 use super::recipe::Recipe;
 use super::toolchain::{Cuda, is_dropped};
+use crate::machine::gpu::Version;
 use serde::Deserialize;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,9 @@ const GLANCE: Duration = Duration::from_millis(100);
 const TAIL_LINES: usize = 8;
 const TAIL_CHARACTERS: usize = 700;
 
+/// The variable that names the compute capability of GPUs to builds.
+const CAPABILITY: &str = "CUDA_COMPUTE_CAP";
+
 /// The program that is built, as cargo knows it.
 const PROGRAM: &str = "xrun";
 
@@ -35,6 +38,8 @@ pub struct Call<'a> {
     pub git_revision: &'a str,
     pub recipe: &'a Recipe,
     pub cuda: Option<&'a Cuda>,
+    /// Of the weakest GPU that is here.
+    pub capability: Option<Version>,
     /// Cargo's folder, kept between calls.
     pub target: &'a Path,
     /// Everything that cargo says is written here.
@@ -116,7 +121,11 @@ impl Call<'_> {
             .env("CARGO_ENCODED_RUSTFLAGS", recipe.rustflags.join("\u{1f}"))
             .env("CARGO_TERM_COLOR", "never")
             .env("BUILD_GIT_REVISION", self.git_revision);
-        command.envs(self.cuda.map(cuda_environment).unwrap_or_default());
+        command.envs(self.cuda.map(Cuda::environment).unwrap_or_default());
+        // What kernels are compiled for; who builds may have said it.
+        if let (Some(capability), None) = (self.capability, std::env::var_os(CAPABILITY)) {
+            command.env(CAPABILITY, capability.to_string().replace('.', ""));
+        }
         command.envs(recipe.settings.iter().cloned());
         command.envs(recipe.environment.iter().cloned());
         command
@@ -135,20 +144,6 @@ fn executable(line: &str) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
     let of_program = message.reason == "compiler-artifact" && message.target?.name == PROGRAM;
     message.executable.filter(|_| of_program)
-}
-
-fn cuda_environment(cuda: &Cuda) -> Vec<(String, OsString)> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = [cuda.root.join("bin")]
-        .into_iter()
-        .chain(std::env::split_paths(&path));
-    let path = std::env::join_paths(folders).unwrap_or(path);
-    let root = |name: &str| (name.to_owned(), cuda.root.clone().into_os_string());
-    let roots = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"].map(root);
-    roots
-        .into_iter()
-        .chain([("PATH".to_owned(), path)])
-        .collect()
 }
 
 /// The last lines of a log on one line.

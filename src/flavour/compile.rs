@@ -14,6 +14,7 @@
 //! read, and the layout of a further build. Folders of keys appear by renaming, so none is half
 //! written; cargo itself lets one build at a time into a target folder.
 
+pub mod gpus;
 mod shelf;
 
 use super::agreement::Asked;
@@ -22,7 +23,7 @@ use super::cargo::Call;
 use super::recipe::Recipe;
 use super::toolchain::{Cuda, Toolchain, environment, target};
 use super::{Program, given_binary, identity, sources};
-use crate::machine::git_revision;
+use crate::machine::{Gpu, git_revision};
 use crate::spec::Flavour;
 use shelf::{LAYOUT, Record, changes, key, prune, record};
 use std::fs;
@@ -58,6 +59,8 @@ pub struct Workshop<'a> {
     environment: String,
     cache: PathBuf,
     stopped: &'a dyn Fn() -> bool,
+    /// That programs are built for; empty where there are none.
+    gpus: &'a [Gpu],
 }
 
 /// The folder below a cache in which programs are kept.
@@ -88,7 +91,13 @@ impl<'a> Workshop<'a> {
             // Cargo runs in another folder.
             cache: std::path::absolute(folder(cache)).map_err(read)?,
             stopped,
+            gpus: &[],
         })
+    }
+
+    /// The same for programs that are to run on these GPUs.
+    pub fn for_gpus(self, gpus: &'a [Gpu]) -> Self {
+        Self { gpus, ..self }
     }
 
     /// The tree that is built here.
@@ -114,8 +123,13 @@ impl<'a> Workshop<'a> {
         show: &mut dyn FnMut(&str),
     ) -> Result<Built, Unbuilt> {
         let recipe = Recipe::of(flavour).of_build(build);
-        let cuda = recipe.cuda.as_deref().map(Cuda::find).transpose();
-        let cuda = cuda.map_err(Unbuilt::Failed)?;
+        let cuda = recipe
+            .cuda
+            .as_deref()
+            .map(|asked| gpus::toolkit(asked, self.gpus));
+        let cuda = cuda.transpose().map_err(Unbuilt::Failed)?;
+        let companions = cuda.iter().flat_map(|cuda| &cuda.companions);
+        let recipe = recipe.with_companions(companions.map(|(feature, _)| *feature));
         let parts = self
             .parts(&recipe, cuda.as_ref())
             .map_err(Unbuilt::Failed)?;
@@ -147,7 +161,9 @@ impl<'a> Workshop<'a> {
     /// Everything that a program depends on, by name.
     fn parts(&self, recipe: &Recipe, cuda: Option<&Cuda>) -> Result<Vec<(String, String)>, String> {
         let mut parts = recipe.parts();
-        let cuda = cuda.map_or("", |cuda| &cuda.version).to_owned();
+        let capability = gpus::capability(self.gpus).filter(|_| cuda.is_some());
+        let capability = capability.map_or_else(String::new, |of| of.to_string());
+        let cuda = cuda.map_or_else(String::new, Cuda::text);
         let target = target(&recipe.rustflags, &self.source)?;
         let own = [
             ("the lock file", self.lock_file.clone()),
@@ -157,6 +173,7 @@ impl<'a> Workshop<'a> {
             ("what the compiler makes of the target", target),
             ("the environment", self.environment.clone()),
             ("the CUDA toolkit", cuda),
+            ("what GPUs can compute", capability),
         ];
         parts.extend(own.map(|(name, value)| (name.to_owned(), value)));
         parts.extend(recipe.layout().map(|layout| (LAYOUT.to_owned(), layout)));
@@ -256,6 +273,7 @@ impl Making<'_> {
             git_revision: &self.workshop.git_revision,
             recipe: self.recipe,
             cuda: self.cuda,
+            capability: gpus::capability(self.workshop.gpus),
             target: &self.shelf.join("target"),
             log: &self.kept.with_extension("log"),
             stopped: self.workshop.stopped,

@@ -2,6 +2,7 @@
 //! identities are never mixed. In: what the build script embedded. Out: an [`Identity`], printed as
 //! one line of JSON by `xrun worker --identify`.
 
+use crate::machine::gpu::Version;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -35,6 +36,9 @@ pub struct Identity {
     /// Settings of profiles that came from the environment: `CARGO_PROFILE_RELEASE_LTO=fat`.
     pub profile_settings: Vec<String>,
     pub features: Vec<String>,
+    /// What a program that can use GPUs was built with and for.
+    #[serde(default)]
+    pub cuda: Option<CudaBuild>,
     pub target: String,
     /// The processor that the compiler was told; none where it took the target's plainest.
     pub target_cpu: Option<String>,
@@ -46,6 +50,15 @@ pub struct Identity {
     pub vector_extensions: String,
     /// Shared libraries that it has loaded.
     pub libraries: Vec<String>,
+}
+
+/// What a program needs of a GPU and its driver. None where its build could not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CudaBuild {
+    /// Of the toolkit: an older driver refuses the program's kernels.
+    pub version: Option<Version>,
+    /// That its kernels were compiled for: GPUs below cannot run them.
+    pub compute_capability: Option<Version>,
 }
 
 impl Identity {
@@ -69,6 +82,7 @@ impl Identity {
             .to_owned(),
             profile_settings: list(env!("BUILD_PROFILE_SETTINGS"), '\u{1f}'),
             features: list(env!("BUILD_FEATURES"), ','),
+            cuda: cuda(&list(env!("BUILD_CUDA"), ' ')),
             target: env!("BUILD_TARGET").to_owned(),
             target_cpu: target_cpu(&rustflags),
             target_features: list(env!("BUILD_TARGET_FEATURES"), ','),
@@ -77,6 +91,11 @@ impl Identity {
             vector_extensions,
             libraries: libraries(&fs::read_to_string("/proc/self/maps").unwrap_or_default()),
         }
+    }
+
+    /// Whether it can train on GPUs.
+    pub fn has_cuda(&self) -> bool {
+        self.features.iter().any(|feature| feature == "cuda")
     }
 
     /// One line of JSON.
@@ -97,6 +116,15 @@ fn list(text: &str, separator: char) -> Vec<String> {
         .split(separator)
         .filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
+}
+
+/// Of the words that the build script has embedded: versions, or none at all.
+fn cuda(words: &[String]) -> Option<CudaBuild> {
+    let version = |place: usize| words.get(place).and_then(|word| word.parse().ok());
+    (!words.is_empty()).then(|| CudaBuild {
+        version: version(0),
+        compute_capability: version(1),
+    })
 }
 
 /// The value of the last `-C target-cpu` among compiler flags, in one word or in two.
@@ -158,8 +186,35 @@ mod tests {
         assert!(identity.compiler.starts_with("rustc "));
         assert!(!identity.target_features.is_empty() && !identity.target.is_empty());
         assert!(identity.libraries.iter().any(|name| name.contains("libc")));
+        assert_eq!(identity.has_cuda(), cfg!(feature = "cuda"));
+        assert_eq!(identity.cuda.is_some(), cfg!(feature = "cuda"));
         let read: Identity = serde_json::from_str(&identity.to_json()).unwrap();
         assert_eq!(read, identity);
+    }
+
+    #[test]
+    fn what_a_build_could_not_tell_of_cuda_is_unknown() {
+        let of = |words: &[&str]| cuda(&words.iter().map(|w| w.to_string()).collect::<Vec<_>>());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["?", "?"]), Some(CudaBuild::default()));
+        let known = of(&["13.0", "9.0"]).unwrap();
+        assert_eq!(known.compute_capability, Some(Version::new(9, 0)));
+        let told = Identity {
+            cuda: Some(known),
+            ..Identity::default()
+        };
+        assert!(
+            told.to_json()
+                .contains(r#""cuda":{"version":"13.0","compute_capability":"9.0"}"#)
+        );
+        let older = told.to_json().replace(
+            r#""cuda":{"version":"13.0","compute_capability":"9.0"},"#,
+            "",
+        );
+        assert_eq!(
+            serde_json::from_str::<Identity>(&older).unwrap(),
+            Identity::default()
+        );
     }
 
     #[test]

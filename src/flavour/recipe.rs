@@ -20,6 +20,8 @@ pub struct Recipe {
     pub cuda: Option<String>,
     /// Which build of the flavour it is, from 1: the same instructions in another place each.
     pub build: u32,
+    /// Whether the definition has a list of features, be it an empty one.
+    names_features: bool,
     opt_level: Option<String>,
     debug_assertions: Option<bool>,
     panic: Option<String>,
@@ -55,12 +57,23 @@ impl Recipe {
             opt_level: text("opt-level"),
             debug_assertions: text("debug-assertions").map(|on| on == "true"),
             panic: text("panic"),
+            names_features: flavour.text("features").is_some(),
             features,
             profile,
             target_features,
             cuda,
             build: 1,
         }
+    }
+
+    /// The same with features for libraries that are here, where the flavour takes CUDA and does not say
+    /// what else.
+    pub fn with_companions(mut self, features: impl Iterator<Item = &'static str>) -> Self {
+        if self.cuda.is_some() && !self.names_features {
+            self.features.extend(features.map(str::to_owned));
+            self.features.sort();
+        }
+        self
     }
 
     /// The same for another build of the flavour.
@@ -250,5 +263,12 @@ pub(super) mod tests {
         let recipe = Recipe::of(&Flavour::cuda());
         assert_eq!(recipe.features, ["cuda"]);
         assert_eq!(recipe.cuda.as_deref(), Some("built-in"));
+        let found = || ["nccl", "cudnn"].into_iter();
+        let whole = recipe.with_companions(found());
+        assert_eq!(whole.features, ["cuda", "cudnn", "nccl"]);
+        let plain = Recipe::of(&flavour(&[("cuda", "13.0"), ("features", "[]")]));
+        assert_eq!(plain.with_companions(found()).features, ["cuda"]);
+        let without = Recipe::of(&flavour(&[]));
+        assert!(without.with_companions(found()).features.is_empty());
     }
 }

@@ -2,6 +2,9 @@
 //! compiler and the CUDA toolkit, and what the compiler makes of a set of flags.
 
 use super::child::answer;
+use super::toolkit;
+use crate::machine::gpu::Version;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,11 +13,12 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Variables of the environment, all with this beginning, that builds read.
-const READ: [&str; 18] = [
+const READ: [&str; 20] = [
     "AR",
     "CARGO_TARGET",
     "CC",
     "CFLAGS",
+    "CPATH",
     "CUDA_COMPUTE_CAP",
     "CUDA_HOME",
     "CUDA_PATH",
@@ -23,6 +27,7 @@ const READ: [&str; 18] = [
     "CXX",
     "CXXFLAGS",
     "LDFLAGS",
+    "LIBRARY_PATH",
     "NVCC",
     "PKG_CONFIG",
     "RUSTC_BOOTSTRAP",
@@ -89,7 +94,11 @@ fn rustc() -> Command {
 pub struct Cuda {
     pub root: PathBuf,
     /// What its compiler says, on one line.
-    pub version: String,
+    pub said: String,
+    /// None where that has no version.
+    pub version: Option<Version>,
+    /// Cargo's features for further libraries that are here, each with the folder of the library.
+    pub companions: Vec<(&'static str, PathBuf)>,
 }
 
 impl Cuda {
@@ -100,11 +109,11 @@ impl Cuda {
     pub fn find(asked: &str) -> Result<Self, String> {
         let is_version = asked.chars().all(|c| c.is_ascii_digit() || c == '.');
         let roots = match asked {
-            "built-in" => usual_roots(),
+            "built-in" => toolkit::usual_roots(),
             _ if is_version => vec![PathBuf::from(format!("/usr/local/cuda-{asked}"))],
             _ => vec![PathBuf::from(asked)],
         };
-        let Some(root) = roots.iter().find(|root| root.join("bin/nvcc").is_file()) else {
+        let Some(root) = roots.iter().find(|root| toolkit::compiler(root).is_file()) else {
             let looked: Vec<_> = roots
                 .iter()
                 .map(|root| root.display().to_string())
@@ -114,26 +123,46 @@ impl Cuda {
                 looked.join(", ")
             ));
         };
-        let said = answer(Command::new(root.join("bin/nvcc")).arg("--version"), LIMIT)?;
+        let said = answer(
+            Command::new(toolkit::compiler(root)).arg("--version"),
+            LIMIT,
+        )?;
         Ok(Self {
-            version: one_line(&said),
+            version: toolkit::release(&said).and_then(|text| text.parse().ok()),
+            said: one_line(&said),
+            companions: toolkit::companions(root),
             root: root.clone(),
         })
     }
+
+    /// Everything of it that a program depends on, on one line.
+    pub fn text(&self) -> String {
+        let folders = self.companions.iter();
+        let folders = folders.map(|(name, folder)| format!("; {name} in {}", folder.display()));
+        self.said.clone() + &folders.collect::<String>()
+    }
+
+    /// Variables with which builds take this toolkit and no other.
+    pub fn environment(&self) -> Vec<(String, OsString)> {
+        let root = |name: &str| (name.to_owned(), self.root.clone().into_os_string());
+        let mut variables: Vec<_> = toolkit::ROOT_VARIABLES.map(root).into();
+        let libraries = toolkit::library_folders(&self.root);
+        let stubs = libraries.iter().map(|folder| folder.join("stubs"));
+        let companions = self.companions.iter().map(|(_, folder)| folder.clone());
+        let before = libraries.iter().cloned().chain(companions).chain(stubs);
+        variables.push(("PATH".into(), in_front("PATH", [self.root.join("bin")])));
+        variables.push(("LIBRARY_PATH".into(), in_front("LIBRARY_PATH", before)));
+        variables
+    }
 }
 
-fn usual_roots() -> Vec<PathBuf> {
-    let named = ["CUDA_HOME", "CUDA_PATH"]
-        .into_iter()
-        .filter_map(std::env::var_os);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&path).filter(|folder| folder.join("nvcc").is_file());
-    let above = in_path.filter_map(|folder| folder.parent().map(Path::to_owned));
-    named
-        .map(PathBuf::from)
-        .chain(above)
-        .chain(["/usr/local/cuda".into()])
-        .collect()
+/// A variable of folders, with these before its own.
+fn in_front(variable: &str, folders: impl IntoIterator<Item = PathBuf>) -> OsString {
+    let own = std::env::var_os(variable).unwrap_or_default();
+    let own_folders = std::env::split_paths(&own).filter(|folder| !folder.as_os_str().is_empty());
+    let all = std::env::join_paths(folders.into_iter().chain(own_folders));
+    // A folder with a colon in its name is in no such variable.
+    all.unwrap_or(own)
 }
 
 /// The part of the environment that builds read, in the order of names.

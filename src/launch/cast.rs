@@ -77,14 +77,9 @@ pub fn of_cell(settings: &Settings, slots: &Slots) -> Vec<Part> {
 pub fn of_probe(slots: &Slots) -> Vec<Part> {
     let mut cores = Vec::new();
     for device in slots.workers.iter().flatten().chain(&slots.servers) {
-        if let DeviceJob::Cpu { cores: own } = device {
-            cores.extend(
-                own.iter()
-                    .filter(|core| !cores.contains(*core))
-                    .copied()
-                    .collect::<Vec<_>>(),
-            );
-        }
+        let (DeviceJob::Cpu { cores: own } | DeviceJob::Cuda { cores: own, .. }) = device;
+        let others = own.iter().filter(|core| !cores.contains(*core));
+        cores.extend(others.copied().collect::<Vec<_>>());
     }
     let device = |core: &usize| DeviceJob::Cpu { cores: vec![*core] };
     vec![Part {

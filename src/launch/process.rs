@@ -17,6 +17,9 @@ use tokio::task::AbortHandle;
 const TAIL_BYTES: u64 = 300;
 const TAIL_LINES: usize = 3;
 
+/// Variables that change what GPUs compute or how fast, whatever the settings of a cell say.
+const CHANGES_GPUS: [&str; 2] = ["CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE"];
+
 /// What a process is started with.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
@@ -25,6 +28,8 @@ pub struct Launch<'a> {
     pub index: usize,
     /// Threads that each of its thread pools may have.
     pub threads: usize,
+    /// UUIDs of the GPUs that it may see, separated by commas; most processes may see none.
+    pub gpus: &'a str,
     /// stderr is appended to this file.
     pub log: &'a Path,
 }
@@ -133,9 +138,14 @@ fn command(launch: &Launch<'_>, log: File) -> Command {
         .env("CANDLE_NUM_THREADS", "1")
         .env("RAYON_NUM_THREADS", &threads)
         .env("OMP_NUM_THREADS", &threads)
-        .env("MKL_NUM_THREADS", &threads);
+        .env("MKL_NUM_THREADS", &threads)
+        .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+        .env("CUDA_VISIBLE_DEVICES", launch.gpus);
     // A worker must learn of settings from its job alone.
     for name in settings_of_experiments() {
+        command.env_remove(name);
+    }
+    for name in CHANGES_GPUS {
         command.env_remove(name);
     }
     die_with_this_thread(command.as_std_mut());

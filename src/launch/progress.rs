@@ -86,6 +86,16 @@ impl Progress {
         }
     }
 
+    /// It was not tried.
+    pub fn skip(&mut self, reason: &str) {
+        self.done += 1;
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done as u64);
+        }
+        let head = head(self.done, self.total, &self.current);
+        self.say(&format!("{head} · skipped: {reason}"));
+    }
+
     /// One more repeat will be run than was thought.
     pub fn add_one(&mut self) {
         self.total += 1;
@@ -167,10 +177,15 @@ fn live_line(number: &str, moving: &[String], current: &Current) -> String {
     format!("{number} {}", parts.join(" · "))
 }
 
+/// `[ 3/36] block 1 · 2 devices, input on host`.
+fn head(done: usize, total: usize, current: &Current) -> String {
+    let number = number(done, total);
+    format!("{number} block {} · {}", current.block, current.label)
+}
+
 /// `[ 3/36] block 1 · 2 devices, input on host · completed · 1 234 examples/s`.
 fn finished_line(done: usize, total: usize, current: &Current, result: &RepeatResult) -> String {
-    let number = number(done, total);
-    let head = format!("{number} block {} · {}", current.block, current.label);
+    let head = head(done, total, current);
     match &result.measured {
         Some(measured) => {
             let speed = Throughput(measured.throughput_examples_per_second);

@@ -10,6 +10,7 @@ use super::guard::Guard;
 use super::interrupt::{Interrupt, Stage};
 use super::process::{Launch, Process};
 use super::role::Role;
+use super::slots::uuids;
 use super::{Interrupted, ProbeError, RepeatRequest, RepeatResult, Update};
 use super::{asked, evidence, measured};
 use crate::protocol::{Ceiling, Command};
@@ -141,6 +142,7 @@ impl<'a> Repeat<'a> {
             program: self.request.program,
             index,
             threads: part.threads,
+            gpus: &uuids(&part.devices).join(","),
             log: &part.log(self.request.log),
         };
         let process = Process::spawn(&launch, to)?;

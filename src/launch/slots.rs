@@ -2,6 +2,8 @@
 //! plain words why the machine cannot run the cell. Starts nothing; looks at no file but whether
 //! those of a data set are there.
 
+mod gpus;
+
 use crate::machine::Machine;
 use crate::plan::{NO_FUSED_ON_CPU, no_convolution};
 use crate::protocol::DeviceJob;
@@ -32,6 +34,8 @@ pub struct Slots {
     pub threads_per_core: f64,
     /// True where replicas and servers have to share cores.
     pub oversubscribed: bool,
+    /// True where replicas have to share GPUs.
+    pub shared_devices: bool,
 }
 
 impl Slots {
@@ -44,6 +48,24 @@ impl Slots {
         let distinct: BTreeSet<usize> = cores.copied().collect();
         distinct.into_iter().collect()
     }
+
+    /// UUIDs of the GPUs of all replicas, each once, in the order of the replicas.
+    pub fn gpus(&self) -> Vec<&str> {
+        uuids(self.workers.iter().flatten())
+    }
+}
+
+/// UUIDs of the GPUs among some devices, each once, in the order of its first use.
+pub fn uuids<'a>(devices: impl IntoIterator<Item = &'a DeviceJob>) -> Vec<&'a str> {
+    let mut uuids: Vec<&str> = Vec::new();
+    for device in devices {
+        if let DeviceJob::Cuda { uuid, .. } = device
+            && !uuids.contains(&uuid.as_str())
+        {
+            uuids.push(uuid);
+        }
+    }
+    uuids
 }
 
 /// Gives every replica and every server of a cell its device.
@@ -52,9 +74,10 @@ impl Slots {
 /// What the cell needs and the machine has not: the reason of a skipped cell.
 pub fn assign(settings: &Settings, machine: &Machine) -> Result<Slots, String> {
     input_files_are_there(settings)?;
-    convolution_is_there(settings, resolve(settings.device_kind, machine))?;
-    match resolve(settings.device_kind, machine) {
-        DeviceKind::Cuda => Err(no_gpu(machine)),
+    let kind = device_kind(settings, machine);
+    convolution_is_there(settings, kind)?;
+    match kind {
+        DeviceKind::Cuda => gpus::assign(settings, machine),
         _ => {
             needs_no_gpu(settings)?;
             assign_cores(settings, machine)
@@ -78,21 +101,13 @@ fn servers(settings: &Settings) -> usize {
     }
 }
 
-/// A machine with GPUs never falls back to its CPU by itself.
-fn resolve(kind: DeviceKind, machine: &Machine) -> DeviceKind {
-    match kind {
+/// What the replicas of a cell live on here. A machine with GPUs never falls back to its CPU by itself.
+pub fn device_kind(settings: &Settings, machine: &Machine) -> DeviceKind {
+    match settings.device_kind {
         DeviceKind::Auto if machine.gpus.is_empty() => DeviceKind::Cpu,
         DeviceKind::Auto => DeviceKind::Cuda,
         declared => declared,
     }
-}
-
-fn no_gpu(machine: &Machine) -> String {
-    if machine.gpus.is_empty() {
-        return format!("no GPU found by NVML: {}", machine.gpu_message);
-    }
-    "running on a GPU is not built into this version: set devices.kind = \"cpu\" to run on the CPU"
-        .to_owned()
 }
 
 fn convolution_is_there(settings: &Settings, kind: DeviceKind) -> Result<(), String> {
@@ -123,27 +138,40 @@ fn assign_cores(settings: &Settings, machine: &Machine) -> Result<Slots, String>
     if oversubscribed && !settings.oversubscribe {
         return Err(too_few_cores(settings, replicas, machine));
     }
-    // Whole cores first, each by its first logical CPU; then again from the start.
-    let mut cpus = machine.cores.iter().map(|core| core[0]).cycle();
-    let mut take = |count, threads| -> Vec<Vec<usize>> {
-        let mut set = || cpus.by_ref().take(threads).collect();
-        (0..count).map(|_| set()).collect()
-    };
-    let sets = take(replicas, settings.device_threads);
-    let server_sets = take(servers(settings), settings.server_threads);
+    let mut deck = Deck::of(machine);
+    let sets = deck.deal(replicas, settings.device_threads);
+    let server_sets = deck.deal(servers(settings), settings.server_threads);
+    let threads = needed_cores(settings, replicas) + input_threads(settings);
     Ok(Slots {
         device_kind: DeviceKind::Cpu,
         replicas,
         cores: cores_text(&sets),
         server_cores: cores_text(&server_sets),
-        threads_per_core: runnable_threads(settings, workers) as f64 / machine.cores.len() as f64,
+        threads_per_core: threads as f64 / machine.cores.len() as f64,
         oversubscribed,
+        shared_devices: false,
         workers: sets
             .chunks(settings.devices_per_worker)
             .map(devices)
             .collect(),
         servers: devices(&server_sets),
     })
+}
+
+/// Cores of a machine, which are dealt out: whole cores first, each by its first logical CPU; then again
+/// from the start.
+struct Deck<'a>(Box<dyn Iterator<Item = usize> + 'a>);
+
+impl<'a> Deck<'a> {
+    fn of(machine: &'a Machine) -> Self {
+        Self(Box::new(machine.cores.iter().map(|core| core[0]).cycle()))
+    }
+
+    /// The cores of `count` devices of `each` cores.
+    fn deal(&mut self, count: usize, each: usize) -> Vec<Vec<usize>> {
+        let mut set = || self.0.by_ref().take(each).collect();
+        (0..count).map(|_| set()).collect()
+    }
 }
 
 fn needed_cores(settings: &Settings, replicas: usize) -> usize {
@@ -189,9 +217,10 @@ fn too_few_cores(settings: &Settings, replicas: usize, machine: &Machine) -> Str
     )
 }
 
-/// Threads that can run at the same time: those of replicas and servers, and those that decode and
-/// distort on the host ahead of the step.
-fn runnable_threads(settings: &Settings, workers: usize) -> usize {
+/// Threads that decode and distort on the host ahead of the step, and can run beside those of replicas
+/// and servers.
+fn input_threads(settings: &Settings) -> usize {
+    let workers = world_size(settings);
     let replicas = workers * settings.devices_per_worker;
     let distorted = matches!(
         settings.input_source,
@@ -202,7 +231,7 @@ fn runnable_threads(settings: &Settings, workers: usize) -> usize {
         Pipelines::PerReplica => replicas,
         Pipelines::Shared => workers,
     };
-    needed_cores(settings, replicas) + pipelines * settings.input_threads
+    pipelines * settings.input_threads
 }
 
 /// The five training files of the CIFAR-10 binary distribution.

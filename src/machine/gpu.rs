@@ -1,30 +1,102 @@
 //! GPUs through NVML, the library that comes with NVIDIA's driver. It is loaded at run time, so
-//! that a machine without a driver is a normal case and not an error.
+//! that a machine without a driver is a normal case and not an error. Out: what GPUs are here, and
+//! [`occupancy`] of each. Knows no replica.
 
-use super::Gpu;
-use nvml_wrapper::Nvml;
+pub mod occupancy;
+mod version;
+mod visible;
+
+pub use version::Version;
+
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::{Device, Nvml};
+use serde::Serialize;
 
-/// All GPUs in NVML's order; or why there are none, in NVML's words.
-pub fn detect() -> Result<Vec<Gpu>, String> {
-    let gpus = query().map_err(|error| error.to_string())?;
-    if gpus.is_empty() {
-        return Err("NVML sees no device".to_owned());
-    }
-    Ok(gpus)
+/// One GPU as NVML describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Gpu {
+    /// `GPU-` and 32 hexadecimal digits in five groups.
+    pub uuid: String,
+    pub name: String,
+    pub memory_bytes: u64,
+    pub driver: String,
+    /// The newest CUDA that the driver runs.
+    pub cuda_version: Option<Version>,
+    pub compute_capability: Option<Version>,
+    /// `00000000:3B:00.0`. GPUs are in this order, as CUDA counts them where it is told to.
+    pub pci_bus_id: String,
 }
 
-fn query() -> Result<Vec<Gpu>, NvmlError> {
+/// GPUs that this process may use.
+#[derive(Debug)]
+pub struct Found {
+    /// At least one.
+    pub gpus: Vec<Gpu>,
+    /// Why not all that are here; empty where all.
+    pub limit: String,
+}
+
+/// All usable GPUs in the order of their PCI buses; or why there are none, in NVML's words.
+pub fn detect() -> Result<Found, String> {
+    let mut lost = Vec::new();
+    let mut gpus = Vec::new();
+    for described in query().map_err(|error| error.to_string())? {
+        match described {
+            Ok(gpu) => gpus.push(gpu),
+            Err(error) => lost.push(error.to_string()),
+        }
+    }
+    gpus.sort_by(|a: &Gpu, b: &Gpu| a.pci_bus_id.cmp(&b.pci_bus_id));
+    if gpus.is_empty() {
+        let reason = lost.into_iter().next();
+        return Err(reason.unwrap_or_else(|| "NVML sees no device".to_owned()));
+    }
+    let told = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let (gpus, limit) = visible::leave(gpus, told.as_deref());
+    if gpus.is_empty() {
+        return Err(limit);
+    }
+    let silent = lost.first().map(|error| silent(lost.len(), error));
+    let limits: Vec<String> = silent
+        .into_iter()
+        .chain([limit])
+        .filter(|l| !l.is_empty())
+        .collect();
+    Ok(Found {
+        gpus,
+        limit: limits.join("; "),
+    })
+}
+
+fn silent(count: usize, error: &str) -> String {
+    format!("{count} that NVML cannot describe: {error}")
+}
+
+/// One entry for each GPU in NVML's order: a GPU that has fallen off its bus does not hide the others.
+fn query() -> Result<Vec<Result<Gpu, NvmlError>>, NvmlError> {
     let nvml = Nvml::init()?;
     let driver = nvml.sys_driver_version()?;
-    let describe = |index| {
-        let device = nvml.device_by_index(index)?;
+    let cuda_version = nvml.sys_cuda_driver_version().ok();
+    // 1000 times the major and 10 times the minor version.
+    let cuda_version = cuda_version.map(|number| Version::new(number / 1000, number % 1000 / 10));
+    let described = |index| {
         Ok(Gpu {
-            uuid: device.uuid()?,
-            name: device.name()?,
-            memory_bytes: device.memory_info()?.total,
             driver: driver.clone(),
+            cuda_version,
+            ..describe(&nvml.device_by_index(index)?)?
         })
     };
-    (0..nvml.device_count()?).map(describe).collect()
+    Ok((0..nvml.device_count()?).map(described).collect())
+}
+
+fn describe(device: &Device<'_>) -> Result<Gpu, NvmlError> {
+    let capability = device.cuda_compute_capability().ok();
+    Ok(Gpu {
+        uuid: device.uuid()?,
+        name: device.name()?,
+        memory_bytes: device.memory_info()?.total,
+        compute_capability: capability.map(|found| Version::new(found.major, found.minor)),
+        pci_bus_id: device.pci_info()?.bus_id,
+        ..Gpu::default()
+    })
 }

@@ -69,8 +69,8 @@ mod tests {
         let gpu = Gpu {
             uuid: "GPU-1".into(),
             name: "NVIDIA H200".into(),
-            memory_bytes: 1,
             driver: "550.1".into(),
+            ..Gpu::default()
         };
         let machine = Machine {
             kernel: "6.1".into(),

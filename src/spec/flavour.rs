@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use toml::Spanned;
 
-/// Flavours that every file has.
+/// Flavours that every file has. The first one cannot be declared; a file may say what the other one is.
 const BUILT_IN: [&str; 2] = ["default", "cuda"];
 
 /// What a key of a flavour may be.
@@ -98,12 +98,12 @@ impl Flavour {
 }
 
 fn definition(group: &Group, report: &mut Report) -> Definition {
-    if BUILT_IN.contains(&group.name.as_str()) || !is_name(&group.name) {
+    if group.name == BUILT_IN[0] || !is_name(&group.name) {
         let title = format!(
             "`{}` cannot be the name of a flavour",
             group.name.escape_debug()
         );
-        let help = "`default` and `cuda` are built in; others are of a-z, 0-9, _ and -";
+        let help = "`default` is the running program; others are of a-z, 0-9, _ and -";
         report.push(Problem::at(group.place, title).help(help));
     }
     let pairs = group
@@ -216,11 +216,11 @@ fn inherit(group: &Group, declared: &[(&Group, Definition)], report: &mut Report
         }
         chain.push(parent);
     }
-    match definition.remove("extends") {
-        Some(parent) if parent == "cuda" || chain.contains(&"cuda") => {
-            definition.entry("cuda".into()).or_insert("built-in".into());
-        }
-        _ => {}
+    let extended = definition.remove("extends");
+    // A binary that is given under this name is taken as it is.
+    let built = chain.contains(&"cuda") && !definition.contains_key("binary");
+    if built || extended.as_deref() == Some("cuda") {
+        definition.entry("cuda".into()).or_insert("built-in".into());
     }
     definition
 }
@@ -237,7 +237,8 @@ pub(super) fn references(
         .iter()
         .map(|flavour| flavour.name.as_str())
         .collect();
-    let names = [&BUILT_IN[..], &names].concat();
+    let built_in = BUILT_IN.into_iter().filter(|name| !names.contains(name));
+    let names: Vec<&str> = built_in.chain(names.iter().copied()).collect();
     for (value, place) in named(base, axes, cases) {
         let Value::Text(name) = &value else { continue };
         if !names.contains(&name.as_ref()) {

@@ -946,7 +946,7 @@ error: `default` cannot be the name of a flavour
 3 | [flavours.default]
   |           ^^^^^^^
   |
-  = help: `default` and `cuda` are built in; others are of a-z, 0-9, _ and -
+  = help: `default` is the running program; others are of a-z, 0-9, _ and -
 ");
     assert_snapshot!(wrong("[flavours.a]\nopt_level = 3"), @"
 error: a flavour has no `opt_level`

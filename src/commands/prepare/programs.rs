@@ -6,6 +6,7 @@ use crate::flavour::compile::{Unbuilt, Workshop};
 use crate::flavour::identity::{Identity, RUNNING_SOURCES};
 use crate::flavour::{self, Program, layout};
 use crate::launch::Interrupted;
+use crate::machine::Gpu;
 use crate::spec::{Experiment, Flavour};
 use crate::worker;
 use anyhow::Result;
@@ -31,6 +32,8 @@ pub struct Builder<'a> {
     pub cache: PathBuf,
     /// How often each flavour is built, from 1.
     pub builds: u32,
+    /// That programs with the feature `cuda` are built for.
+    pub gpus: &'a [Gpu],
     pub stopped: &'a dyn Fn() -> bool,
 }
 
@@ -108,7 +111,8 @@ impl Programs {
             return Ok(());
         }
         let workshop = source(builder.source, Path::new(OWN_SOURCE))
-            .and_then(|source| Workshop::open(&source, &builder.cache, builder.stopped));
+            .and_then(|source| Workshop::open(&source, &builder.cache, builder.stopped))
+            .map(|workshop| workshop.for_gpus(builder.gpus));
         if let Ok(workshop) = &workshop {
             let other = match workshop.sources() == RUNNING_SOURCES {
                 true => "",
@@ -240,7 +244,7 @@ fn warn_of_debug_build() {
 }
 
 /// A flavour of the file, or the one that is built in beside `default`.
-fn find(experiment: &Experiment, name: &str) -> Option<Flavour> {
+pub(super) fn find(experiment: &Experiment, name: &str) -> Option<Flavour> {
     let declared = experiment
         .flavours
         .iter()

@@ -44,6 +44,8 @@ impl Subject {
     pub fn of(settings: &Settings) -> Option<Self> {
         let threads = match settings.topology {
             Topology::ParameterServer => settings.server_threads,
+            // What NCCL sends goes from GPU to GPU.
+            Topology::AllReduce if settings.transport == Transport::Nccl => return None,
             Topology::AllReduce if settings.workers > 1 => settings.device_threads,
             _ => return None,
         };

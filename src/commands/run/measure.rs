@@ -1,6 +1,7 @@
 //! The campaign: one repeat after the other, each a row before the next begins.
 
 use super::ceilings::{Limits, Probes};
+use super::leases::Leases;
 use super::record::{self, Around};
 use super::retakes::Retakes;
 use super::schedule::{Schedule, Task};
@@ -23,6 +24,14 @@ pub struct Campaign<'a> {
     /// The user has asked not to take disturbed repeats again.
     pub keep_disturbed: bool,
     pub probes: Probes,
+    pub leases: Leases,
+}
+
+/// What came of a task.
+enum Attempt {
+    Tried(Box<(Around, RepeatResult)>),
+    /// Why nothing was started.
+    Skipped(String),
 }
 
 impl Campaign<'_> {
@@ -38,17 +47,25 @@ impl Campaign<'_> {
         let mut planned = tasks.iter().cloned().peekable();
         let mut ending = Ending::Done;
         while let Some(task) = retakes.due(planned.peek()).or_else(|| planned.next()) {
-            let Ok((around, result)) = self.one(&task, &mut progress) else {
-                progress.say(
-                    "interrupted: the rows so far are safe, and the next call goes on from here",
-                );
-                ending = Ending::Interrupted;
-                break;
+            let (around, result) = match self.one(&task, &mut progress) {
+                Ok(Attempt::Tried(tried)) => *tried,
+                Ok(Attempt::Skipped(reason)) => {
+                    self.skip(&task, &reason, journal, &mut progress)?;
+                    continue;
+                }
+                Err(Interrupted) => {
+                    progress.say(
+                        "interrupted: the rows so far are safe, and the next call goes on from here",
+                    );
+                    ending = Ending::Interrupted;
+                    break;
+                }
             };
-            if result.outcome != Outcome::Completed {
+            let completed = result.outcome == Outcome::Completed;
+            if !completed {
                 ending = Ending::WrongCells;
             }
-            let disturbance = self.disturbance(&around);
+            let disturbance = self.disturbance(&around).filter(|_| completed);
             let cell = self.schedule.runs(&task);
             let row = record::tried(self.prepared, cell, &task, around, &result);
             journal.append(&row, &record::samples(&row.key, &result))?;
@@ -64,18 +81,40 @@ impl Campaign<'_> {
         Ok(ending)
     }
 
-    /// Why a repeat should be taken again. Who shares the machine has asked for disturbed rows.
+    /// Why a repeat should be taken again. Who shares the machine or its GPUs has asked for disturbed
+    /// rows.
     fn disturbance(&self, around: &Around) -> Option<String> {
-        let seen = around.seen.disturbance.clone();
-        seen.filter(|_| !self.shared_machine)
+        let unasked = [&around.lease.left, &around.seen.disturbance];
+        let unasked: Vec<&str> = unasked.into_iter().flatten().map(String::as_str).collect();
+        let shared = self.shared_machine || around.lease.occupied.is_some();
+        (!unasked.is_empty() && !shared).then(|| unasked.join("; "))
     }
 
-    fn one(
-        &mut self,
+    /// A repeat that could not be tried belongs to no block: the next call tries it.
+    fn skip(
+        &self,
         task: &Task,
+        reason: &str,
+        journal: &mut Journal,
         progress: &mut Progress,
-    ) -> Result<(Around, RepeatResult), Interrupted> {
+    ) -> Result<()> {
+        let (cell, _) = self.schedule.runs(task);
+        let row = record::skipped(self.prepared, task.run, cell, task.repeat, reason);
+        journal.append(&row, &[])?;
+        progress.begin(task.block, &cell.label, 0);
+        progress.skip(reason);
+        Ok(())
+    }
+
+    fn one(&mut self, task: &Task, progress: &mut Progress) -> Result<Attempt, Interrupted> {
         let (cell, runs) = self.schedule.runs(task);
+        let asked = self
+            .leases
+            .ask(&runs.slots.gpus(), runs.settings.allow_occupied);
+        let lease = match asked {
+            Ok(lease) => lease,
+            Err(reason) => return Ok(Attempt::Skipped(reason)),
+        };
         let log = |name: &str| self.prepared.folder.join("logs").join(name);
         let cache = cache();
         let request = |log| RepeatRequest {
@@ -90,7 +129,7 @@ impl Campaign<'_> {
         let fixed = runs.settings.warmup_steps + runs.settings.steps;
         let steps = runs.settings.stop_at_global_step.unwrap_or(fixed);
         progress.begin(task.block, &cell.label, steps);
-        let mut around = Around::before(self.shared_machine, limits);
+        let mut around = Around::before(self.shared_machine, limits, lease);
         let log = log(&format!("run{}.{}.{}", task.run, cell.id, task.repeat));
         let (usable, pinned) = (self.prepared.machine.cpus(), runs.slots.cpus());
         let mut watch = Watch::begin(Processors {
@@ -103,7 +142,8 @@ impl Campaign<'_> {
         })?;
         let measured = result.measured.as_ref();
         around.seen = watch.end(measured.map(|measured| measured.elapsed_seconds));
-        Ok((around, result))
+        self.leases.give_back();
+        Ok(Attempt::Tried(Box::new((around, result))))
     }
 
     /// What the machine can do at most for a cell, measured once a block.

@@ -1,6 +1,7 @@
 //! What is written beside the figures: the row of a repeat, the resolved file, plan and machine.
 
 use super::ceilings::Limits;
+use super::leases::Lease;
 use super::schedule::Task;
 use crate::commands::prepare::{Prepared, Runs};
 use crate::launch::RepeatResult;
@@ -40,6 +41,9 @@ pub fn tried(
     if runs.slots.oversubscribed {
         marks.push(Mark::Oversubscribed);
     }
+    if runs.slots.shared_devices {
+        marks.push(Mark::SharedDevice);
+    }
     if !around.disturbances().is_empty() {
         marks.push(Mark::Disturbed);
     }
@@ -63,7 +67,7 @@ pub fn tried(
         provenance: Provenance {
             program: runs.program(task.block).identity.clone(),
             load_average: around.load_average,
-            build: prepared.build_of(cell, runs.program(task.block)),
+            build: prepared.build_of(&runs.flavour, runs.program(task.block)),
             ..provenance(prepared)
         },
         ..declared(cell)
@@ -76,14 +80,16 @@ pub struct Around {
     pub load_average: f64,
     pub shared_machine: bool,
     pub limits: Limits,
+    pub lease: Lease,
     pub seen: Seen,
 }
 
 impl Around {
     /// Before a repeat, of which nothing was seen yet.
-    pub fn before(shared_machine: bool, limits: Limits) -> Self {
+    pub fn before(shared_machine: bool, limits: Limits, lease: Lease) -> Self {
         Self {
             limits,
+            lease,
             started_at: now(),
             load_average: load_average(),
             shared_machine,
@@ -96,8 +102,13 @@ impl Around {
         let shared = self
             .shared_machine
             .then_some("measured with --share-machine");
-        let seen = self.seen.disturbance.as_deref();
-        shared.into_iter().chain(seen).collect()
+        let others = [
+            &self.lease.occupied,
+            &self.lease.left,
+            &self.seen.disturbance,
+        ];
+        let others = others.into_iter().flatten().map(String::as_str);
+        shared.into_iter().chain(others).collect()
     }
 }
 

@@ -144,13 +144,109 @@ fn a_machine_with_gpus_never_falls_back_to_its_cpu() {
     );
     machine.gpus.push(Gpu {
         uuid: "GPU-1".into(),
-        name: "any".into(),
-        memory_bytes: 1,
-        driver: "1".into(),
+        ..Gpu::default()
     });
-    let with = assign(&kind(DeviceKind::Auto), &machine).unwrap_err();
-    assert!(with.starts_with("running on a GPU is not built into this version"));
-    assert!(assign(&kind(DeviceKind::Cpu), &machine).is_ok());
+    let kinds = [DeviceKind::Auto, DeviceKind::Cuda, DeviceKind::Cpu];
+    let came_to = kinds.map(|asked| assign(&kind(asked), &machine).unwrap().device_kind);
+    let wanted = [DeviceKind::Cuda, DeviceKind::Cuda, DeviceKind::Cpu];
+    assert_eq!(came_to, wanted);
+}
+
+/// A machine with this many cores and GPUs.
+fn gpus(cores: usize, gpus: usize) -> Machine {
+    let gpu = |number| Gpu {
+        uuid: format!("GPU-{number}"),
+        ..Gpu::default()
+    };
+    Machine {
+        gpus: (0..gpus).map(gpu).collect(),
+        cores: (0..cores).map(|core| vec![core, core + 100]).collect(),
+        ..Machine::default()
+    }
+}
+
+#[test]
+fn each_replica_has_a_gpu_and_an_equal_part_of_the_cores() {
+    let cell = Settings {
+        topology: Topology::AllReduce,
+        workers: 2,
+        ..replicated(2, 1)
+    };
+    let slots = assign(&cell, &gpus(9, 5)).unwrap();
+    assert_eq!(slots.gpus(), ["GPU-0", "GPU-1", "GPU-2", "GPU-3"]);
+    assert_eq!((slots.workers.len(), slots.replicas), (2, 4));
+    let third = DeviceJob::Cuda {
+        uuid: "GPU-2".into(),
+        cores: vec![4, 5],
+    };
+    assert_eq!(slots.workers[1][0], third);
+    assert_eq!(slots.cores, "0,1|2,3|4,5|6,7");
+    assert!(!slots.oversubscribed && !slots.shared_devices);
+    assert_eq!(slots.cpus(), (0..8).collect::<Vec<_>>());
+}
+
+#[test]
+fn servers_of_gpu_workers_get_their_cores_first() {
+    let cell = Settings {
+        topology: Topology::ParameterServer,
+        workers: 2,
+        servers: 1,
+        server_threads: 2,
+        ..replicated(1, 1)
+    };
+    let slots = assign(&cell, &gpus(6, 2)).unwrap();
+    let cores = |slots: &Slots| (slots.server_cores.clone(), slots.cores.clone());
+    assert_eq!(cores(&slots), ("0,1".into(), "2,3|4,5".into()));
+    assert_eq!(slots.threads_per_core, 4.0 / 6.0);
+    let few = assign(&cell, &gpus(2, 2)).unwrap();
+    assert_eq!(cores(&few), ("0,1".into(), "0|1".into()));
+    assert!(few.oversubscribed);
+}
+
+#[test]
+fn too_few_gpus_are_a_reason_unless_they_may_be_shared() {
+    let mut limited = gpus(4, 2);
+    let reason = assign(&replicated(4, 1), &limited).unwrap_err();
+    assert_snapshot!(reason, @"needs 4 GPUs for 4 replicas; this machine has 2: set devices.share_devices = true to run it anyway, marked");
+    limited.gpus_limit = "CUDA_VISIBLE_DEVICES leaves 2 of 8".into();
+    let reason = assign(&replicated(4, 1), &limited).unwrap_err();
+    assert_snapshot!(reason, @"needs 4 GPUs for 4 replicas; this machine has 2 (CUDA_VISIBLE_DEVICES leaves 2 of 8): set devices.share_devices = true to run it anyway, marked");
+    let willing = |devices| Settings {
+        share_devices: true,
+        ..replicated(devices, 1)
+    };
+    let slots = assign(&willing(3), &limited).unwrap();
+    let shared: Vec<_> = slots.workers[0].iter().map(|gpu| uuids([gpu])[0]).collect();
+    assert_eq!(shared, ["GPU-0", "GPU-1", "GPU-0"]);
+    assert_eq!((slots.gpus().len(), slots.shared_devices), (2, true));
+    assert!(!assign(&willing(2), &limited).unwrap().shared_devices);
+    let nccl = Settings {
+        topology: Topology::AllReduce,
+        transport: Transport::Nccl,
+        workers: 3,
+        ..willing(1)
+    };
+    let reason = assign(&nccl, &limited).unwrap_err();
+    assert_snapshot!(reason, @r#"NCCL refuses two workers on one GPU, and 3 replicas share 2 GPUs here: cluster.transport = "auto" takes another way"#);
+}
+
+#[test]
+fn what_only_gpus_have_is_skipped_where_auto_comes_to_a_cpu() {
+    let fused = Settings {
+        input_placement: Placement::Device,
+        device_pipeline: DevicePipeline::Fused,
+        ..settings()
+    };
+    let reason = assign(&fused, &gpus(1, 0)).unwrap_err();
+    assert_snapshot!(reason, @"the device pipeline fused is one GPU kernel: a CPU has per-image and batched");
+    let nccl = Settings {
+        topology: Topology::AllReduce,
+        transport: Transport::Nccl,
+        ..settings()
+    };
+    let reason = assign(&nccl, &gpus(1, 0)).unwrap_err();
+    assert_snapshot!(reason, @r#"nccl connects GPUs: cluster.transport = "auto" takes it where it can"#);
+    assert!(assign(&fused, &gpus(1, 1)).is_ok() && assign(&nccl, &gpus(1, 1)).is_ok());
 }
 
 #[test]
