@@ -12,6 +12,7 @@ use super::{Ending, build};
 use crate::cli::{LockArgs, Rerun, RunArgs};
 use crate::launch::Session;
 use crate::launch::interrupt;
+use crate::machine::state::Sensors;
 use crate::spec::settings::SETTINGS;
 use crate::table::{Journal, MachineLock, Opening};
 use anyhow::{Context, Result};
@@ -52,6 +53,7 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
             shared_machine: arguments.lock.share_machine,
             keep_disturbed: arguments.keep_disturbed,
             probes: Probes::default(),
+            sensors: sensors(&prepared),
         };
         campaign.measure(&mut journal)?
     };
@@ -62,6 +64,14 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
         (told, _) => told?,
     }
     Ok(ending)
+}
+
+/// Of the GPUs, where there are some.
+fn sensors(prepared: &Prepared) -> Sensors {
+    match prepared.machine.gpus.is_empty() {
+        true => Sensors::default(),
+        false => Sensors::open(),
+    }
 }
 
 /// One measurement at a time on a machine, unless the user says otherwise. Who shares it says so to

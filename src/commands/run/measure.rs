@@ -7,11 +7,14 @@ use super::schedule::{Schedule, Task};
 use crate::commands::Ending;
 use crate::commands::prepare::{Prepared, cache};
 use crate::launch::progress::Progress;
-use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session};
-use crate::machine::state::{Processors, Watch};
+use crate::launch::slots::Slots;
+use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session, Update};
+use crate::machine::state::{GpuWatch, Processors, Sensors, Watch};
+use crate::protocol::DeviceJob;
 use crate::table::Journal;
 use crate::terms::Outcome;
 use anyhow::Result;
+use std::collections::BTreeSet;
 
 /// What a run measures with.
 pub struct Campaign<'a> {
@@ -23,6 +26,8 @@ pub struct Campaign<'a> {
     /// The user has asked not to take disturbed repeats again.
     pub keep_disturbed: bool,
     pub probes: Probes,
+    /// Of the GPUs.
+    pub sensors: Sensors,
 }
 
 impl Campaign<'_> {
@@ -93,16 +98,23 @@ impl Campaign<'_> {
         let mut around = Around::before(self.shared_machine, limits);
         let log = log(&format!("run{}.{}.{}", task.run, cell.id, task.repeat));
         let (usable, pinned) = (self.prepared.machine.cpus(), runs.slots.cpus());
-        let mut watch = Watch::begin(Processors {
+        let processors = Processors {
             usable: &usable,
             pinned: &pinned,
-        });
-        let result = self.session.run_repeat(&request(&log), &mut |update| {
-            watch.look();
+        };
+        let gpus = GpuWatch::new(&self.sensors, gpus(&runs.slots));
+        let mut watch = Watch::begin(processors, gpus);
+        let mut result = self.session.run_repeat(&request(&log), &mut |update| {
+            match update {
+                Update::Ready => watch.ready(),
+                Update::Steps(_) | Update::Stopping { .. } => watch.look(),
+            }
             progress.update(update);
         })?;
         let measured = result.measured.as_ref();
-        around.seen = watch.end(measured.map(|measured| measured.elapsed_seconds));
+        let groups: Vec<i32> = result.workers.iter().map(|worker| worker.group).collect();
+        around.seen = watch.end(measured.map(|measured| measured.elapsed_seconds), &groups);
+        result.compare_with_listings(&runs.slots, &around.seen.listings);
         Ok((around, result))
     }
 
@@ -123,6 +135,18 @@ impl Campaign<'_> {
         }
         Ok(found.limits)
     }
+}
+
+/// The UUIDs of a cell's GPUs, each once.
+fn gpus(slots: &Slots) -> Vec<String> {
+    let devices = slots.workers.iter().flatten();
+    let uuids: BTreeSet<String> = devices
+        .filter_map(|device| match device {
+            DeviceJob::Cuda { uuid, .. } => Some(uuid.clone()),
+            DeviceJob::Cpu { .. } => None,
+        })
+        .collect();
+    uuids.into_iter().collect()
 }
 
 /// Says that the last repeat was disturbed, and what comes of it.

@@ -9,7 +9,7 @@ use crate::machine::state::{Seen, State};
 use crate::plan::Cell;
 use crate::table::replace::replace_file;
 use crate::table::{Journal, Key, Provenance, RepeatRow, Resolved, SampleRow};
-use crate::terms::{Mark, Outcome};
+use crate::terms::{DeviceKind, Mark, Outcome};
 use anyhow::Result;
 
 /// Writes `experiment.toml`, `plan.toml` and `machine.toml`: what `xrun plot` and a reader need
@@ -58,12 +58,13 @@ pub fn tried(
         marks,
         resolved: runs.resolved.clone(),
         measured: result.measured.clone(),
-        state: around.seen.state,
+        state: around.seen.state.clone(),
         ceilings: around.limits.of(&runs.settings, result.measured.as_ref()),
         provenance: Provenance {
             program: runs.program(task.block).identity.clone(),
             load_average: around.load_average,
             build: prepared.build_of(cell, runs.program(task.block)),
+            gpu_driver: driver(prepared, runs),
             ..provenance(prepared)
         },
         ..declared(cell)
@@ -99,6 +100,14 @@ impl Around {
         let seen = self.seen.disturbance.as_deref();
         shared.into_iter().chain(seen).collect()
     }
+}
+
+/// That of the GPUs, where the cell has some: all GPUs of a machine have one driver.
+fn driver(prepared: &Prepared, runs: &Runs) -> String {
+    let gpus = prepared.machine.gpus.iter();
+    let mut used = gpus.filter(|_| runs.slots.device_kind == DeviceKind::Cuda);
+    used.next()
+        .map_or_else(String::new, |gpu| gpu.driver.clone())
 }
 
 fn reason(result: &RepeatResult, around: &Around) -> String {
