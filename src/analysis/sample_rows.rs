@@ -192,7 +192,10 @@ impl RowBuilder {
             first_step_seconds: 2.0 * step,
             startup_seconds: 0.5,
             prefill_seconds: 0.25,
-            gpus: self.gpus.clone(),
+            gpus: Gpus {
+                host_step_seconds: self.gpus.host_bound_share.map(|share| share * step),
+                ..self.gpus.clone()
+            },
             ..Measured::default()
         }
     }

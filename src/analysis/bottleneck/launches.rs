@@ -6,29 +6,43 @@ use crate::analysis::scaling::View;
 use crate::analysis::speedup::speedup;
 use crate::analysis::summary::{CellSummary, Figures};
 use crate::analysis::wording::{percent, rate, times_as_much};
-use crate::units::grouped;
+use crate::table::Gpus;
+use crate::units::{Seconds, grouped};
 
 /// From this share of the step on the host sets its pace. What is left is waiting for the GPU at the end
 /// of a window, and work that the host does beside.
 const NEARLY_ALL: f64 = 0.8;
 
+/// A launch takes the host some microseconds. Where it takes longer than this, in seconds, the host waits
+/// for a place on a queue that is full (CUDA's hold about a thousand launches): the GPU sets the pace.
+const LONGEST: f64 = 20e-6;
+
 /// What the host does, and what would relieve it; none where the GPU sets the pace, or nobody told.
 pub fn bound(view: &View, cell: &CellSummary, figures: &Figures) -> Option<String> {
     let share = figures.optional(|repeat| repeat.measured.gpus.host_bound_share)?;
     let launches = figures.optional(|repeat| repeat.measured.gpus.launches_per_step)?;
-    share.low.filter(|low| *low >= NEARLY_ALL)?;
+    let each = figures.optional(|repeat| seconds_of_a_launch(&repeat.measured.gpus))?;
+    if share.low? < NEARLY_ALL || each.median > LONGEST {
+        return None;
+    }
     let queue = match cell.replicas {
         1 => "the queue".to_owned(),
         _ => format!("the queue of each of {}", replicas(cell)),
     };
     let told = format!(
-        "the host puts {} launches a step on {queue}, which takes {} of the step",
+        "the host puts {} launches a step on {queue} in {} each, which takes {} of the step",
         grouped(launches.median),
+        Seconds(each.median),
         percent(&share)
     );
     let replays = (figures.repeats.iter())
         .any(|repeat| repeat.measured.gpus.graph_launches.is_some_and(|n| n > 0));
     Some(format!("{told}; {}", relief(view, cell, replays)))
+}
+
+fn seconds_of_a_launch(gpus: &Gpus) -> Option<f64> {
+    let launches = gpus.launches_per_step.filter(|launches| *launches > 0.0)?;
+    Some(gpus.host_step_seconds? / launches)
 }
 
 /// What spares launches of a distortion on the GPU; none where that is one already.
@@ -86,17 +100,17 @@ mod tests {
     /// One GPU without input, whose host launches for so much of the step.
     fn launching(replicas: u32, host: f64, graphs: u64) -> RowBuilder {
         let cell = RowBuilder::cifar10(replicas).input("no input");
-        cell.on_gpus(812.0, host, graphs)
+        cell.rate(40_000.0).on_gpus(812.0, host, graphs)
     }
 
     #[test]
     fn a_host_that_launches_all_the_time_bounds_the_step() {
         let plain = launching(1, 0.96, 0).set("devices.cuda_graph", "false");
-        insta::assert_snapshot!(told(&[plain]), @"no input: launch-bound: 1 replica reaches 1 002 [994, 1 010] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue, which takes 96 % [96, 96] of the step; a CUDA graph (devices.cuda_graph = true) would put them there as one.");
+        insta::assert_snapshot!(told(&[plain]), @"");
         let captured = launching(2, 0.9, 100).set("devices.cuda_graph", "true");
-        insta::assert_snapshot!(told(&[captured]), @"no input: launch-bound: 2 replicas reach 1 002 [994, 1 010] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue of each of 2 replicas, which takes 90 % [90, 90] of the step; though CUDA graphs replay what they can; a larger local batch gives each launch more to do.");
+        insta::assert_snapshot!(told(&[captured]), @"");
         let uncaptured = launching(1, 0.9, 0).set("devices.cuda_graph", "true");
-        insta::assert_snapshot!(told(&[uncaptured]), @"no input: launch-bound: 1 replica reaches 1 002 [994, 1 010] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue, which takes 90 % [90, 90] of the step; nothing of it was captured in a CUDA graph; a larger local batch gives each launch more to do.");
+        insta::assert_snapshot!(told(&[uncaptured]), @"");
     }
 
     #[test]
@@ -105,12 +119,14 @@ mod tests {
             let cell = launching(1, 0.96, 0).set("devices.cuda_graph", word);
             cell.axis("input", &format!("graph {word}"))
         };
-        insta::assert_snapshot!(told(&[graph("true").rate(2500.0), graph("false")]), @"graph false: launch-bound: 1 replica reaches 1 002 [994, 1 010] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue, which takes 96 % [96, 96] of the step; with a CUDA graph 2 505 [2 485, 2 525] examples/s (n = 6), 2.50 [2.50, 2.50] times as much (n = 6).");
+        insta::assert_snapshot!(told(&[graph("true").rate(90_000.0), graph("false")]), @"");
     }
 
     #[test]
     fn a_host_that_has_time_left_bounds_nothing() {
-        insta::assert_snapshot!(told(&[launching(1, 0.4, 0)]), @"no input: compute-bound: 1 replica reaches 1 002 [994, 1 010] examples/s (n = 6), forward, backward and update are 100 % [100, 100] of the step and there is no input to wait for.");
+        let queue_is_full = launching(1, 0.99, 0).rate(4_000.0);
+        assert!(told(&[queue_is_full]).starts_with("no input: compute-bound: "));
+        insta::assert_snapshot!(told(&[launching(1, 0.4, 0)]), @"");
     }
 
     #[test]
@@ -119,7 +135,8 @@ mod tests {
             .input("input on device")
             .set("input.device_pipeline", "per-image")
             .phase(Phase::Distort, 0.8)
+            .rate(5_000.0)
             .on_gpus(10_000.0, 0.97, 0);
-        insta::assert_snapshot!(told(&[cell]), @r#"input on device: distort-bound: 1 replica reaches 1 002 [994, 1 010] examples/s (n = 6), 80 % [80, 80] of the step is distortion on the GPU; the host puts 10 000 launches a step on the queue, which takes 97 % [97, 97] of the step; nothing of it was captured in a CUDA graph; a larger local batch gives each launch more to do; input.device_pipeline = "fused" distorts a batch with one launch; whether the host does it better cannot be told from these cells: add input.placement = "host"."#);
+        insta::assert_snapshot!(told(&[cell]), @"");
     }
 }
