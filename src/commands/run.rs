@@ -49,11 +49,11 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
         let mut campaign = Campaign {
             prepared: &prepared,
             schedule: &schedule,
+            sensors: sensors(&prepared),
             session: Session::start(prepared.own_program()?, interrupt)?,
             shared_machine: arguments.lock.share_machine,
             keep_disturbed: arguments.keep_disturbed,
             probes: Probes::default(),
-            sensors: sensors(&prepared),
         };
         campaign.measure(&mut journal)?
     };

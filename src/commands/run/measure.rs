@@ -20,14 +20,14 @@ use std::collections::BTreeSet;
 pub struct Campaign<'a> {
     pub prepared: &'a Prepared,
     pub schedule: &'a Schedule<'a>,
+    /// Of the GPUs.
+    pub sensors: Sensors,
     pub session: Session,
     /// The user has asked not to wait for others who use this machine.
     pub shared_machine: bool,
     /// The user has asked not to take disturbed repeats again.
     pub keep_disturbed: bool,
     pub probes: Probes,
-    /// Of the GPUs.
-    pub sensors: Sensors,
 }
 
 impl Campaign<'_> {

@@ -61,10 +61,10 @@ pub fn tried(
         state: around.seen.state.clone(),
         ceilings: around.limits.of(&runs.settings, result.measured.as_ref()),
         provenance: Provenance {
+            gpu_driver: driver(prepared, runs),
             program: runs.program(task.block).identity.clone(),
             load_average: around.load_average,
             build: prepared.build_of(cell, runs.program(task.block)),
-            gpu_driver: driver(prepared, runs),
             ..provenance(prepared)
         },
         ..declared(cell)
