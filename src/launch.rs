@@ -58,9 +58,10 @@ pub mod slots;
 #[cfg(test)]
 mod fixture;
 
-pub use measured::{Cluster, Measured};
+pub use measured::{Cluster, Gpus, Measured};
 
 use crate::flavour::Program;
+use crate::machine::state::Listing;
 use crate::protocol::{Ceiling, LinkReport, ReplicaReport, ServerReport, StepWindow, WorkerReport};
 use crate::spec::settings::Settings;
 use crate::terms::Outcome;
@@ -107,6 +108,18 @@ impl RepeatResult {
         let workers = self.workers.iter().enumerate();
         workers.flat_map(|(rank, worker)| worker.windows.iter().map(move |window| (rank, *window)))
     }
+
+    /// Turns a completed repeat into a wrong result where NVML, looked at while it ran, shows a worker on
+    /// another GPU than its own.
+    pub fn compare_with_listings(&mut self, slots: &Slots, listings: &[Listing]) {
+        if self.outcome != Outcome::Completed {
+            return;
+        }
+        if let Err(reason) = evidence::check_listed(slots, &self.workers, listings) {
+            (self.outcome, self.reason) = (Outcome::WrongResult, reason);
+            self.measured = None;
+        }
+    }
 }
 
 /// What one worker that finished has told, and what the harness saw.
@@ -116,6 +129,8 @@ pub struct WorkerResult {
     pub replicas: Vec<ReplicaReport>,
     pub links: Vec<LinkReport>,
     pub report: WorkerReport,
+    /// The number of its process group.
+    pub group: i32,
     /// From `Start` to `Finished` by the harness's clock: no claim of the worker can exceed it.
     pub wall_seconds: f64,
 }
@@ -128,9 +143,11 @@ pub struct ServerResult {
     pub wall_seconds: f64,
 }
 
-/// Something to show while a repeat runs.
+/// Something to show, or to look at, while a repeat runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
+    /// All processes have built what they need on their devices, and are about to start.
+    Ready,
     /// Rank 0 has done so many steps, warm-up included.
     Steps(u64),
     /// The first Ctrl-C: the repeat may go on for so many seconds.

@@ -29,8 +29,8 @@ pub use lock::MachineLock;
 pub use samples::{SampleView, visit_samples};
 pub use summary::write_summary;
 
-pub use crate::launch::{Cluster, Measured};
-pub use crate::machine::state::State;
+pub use crate::launch::{Cluster, Gpus, Measured};
+pub use crate::machine::state::{GpuState, State};
 
 use crate::terms::{Mark, Outcome};
 use std::collections::BTreeMap;
@@ -151,6 +151,8 @@ pub struct Resolved {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Provenance {
     pub machine: String,
+    /// Version of the GPUs' driver; empty on a CPU.
+    pub gpu_driver: String,
     pub xrun_version: String,
     /// Identity of the program that trained.
     pub program: String,

@@ -7,6 +7,7 @@ mod diagnosis;
 mod evidence;
 mod exchange;
 mod headline;
+mod launches;
 mod limits;
 mod loss;
 
@@ -26,12 +27,16 @@ pub enum Cause {
     /// Input operations on the training device.
     Distortion,
     Exchange,
+    /// The host, which puts work on a GPU's queue for nearly the whole step.
+    Launches,
     /// Forward and backward pass and update.
     Compute,
     /// Forward and backward pass, slowed by input work on the same cores.
     Contention,
     /// There are no cores for more replicas.
     Cores,
+    /// There are no GPUs for more replicas.
+    Gpus,
     /// Several parts of the step, none of them dominant.
     Mixed,
     /// The repeats are too few, or scatter too much.
@@ -65,9 +70,11 @@ impl fmt::Display for Cause {
             Cause::Input => "input-bound",
             Cause::Distortion => "distort-bound",
             Cause::Exchange => "exchange-bound",
+            Cause::Launches => "launch-bound",
             Cause::Compute => "compute-bound",
             Cause::Contention => "input takes cores from training",
             Cause::Cores => "core-limited",
+            Cause::Gpus => "GPU-limited",
             Cause::Mixed => "no single cause",
             Cause::Undecided => "cannot decide",
             Cause::Unknown => "cannot tell from these cells",
@@ -93,9 +100,10 @@ fn judge(view: &View, series: &Series) -> Finding {
         return unmeasured(series);
     };
     let (cause, because) = diagnosis::diagnose(view, series, cell);
-    let limit = limits::core_limit(series, cell);
+    let limit = limits::device_limit(series, cell);
     let cause = match (cause, &limit) {
-        // A replica that computes all the time needs cores for another one. What it waits for does not.
+        // A replica that computes all the time needs a device for another one. What it waits for does not.
+        (Cause::Compute, Some(_)) if cell.is_on_gpus() => Cause::Gpus,
         (Cause::Compute, Some(_)) => Cause::Cores,
         _ => cause,
     };
@@ -128,7 +136,7 @@ fn lead(cause: Cause, n: usize) -> String {
     }
 }
 
-/// The cell that a series is judged by, with its n: the most replicas that have cores of their own.
+/// The cell that a series is judged by, with its n: the most replicas that have devices of their own.
 fn decisive<'a>(series: &Series<'a>) -> Option<(&'a CellSummary, usize)> {
     series
         .measured()
@@ -136,9 +144,13 @@ fn decisive<'a>(series: &Series<'a>) -> Option<(&'a CellSummary, usize)> {
         .and_then(|point| Some((point.cell, point.cell.figures.as_ref()?.n())))
 }
 
-/// Whether the cell has fewer cores than threads.
+/// Whether the cell has fewer cores than threads, or fewer GPUs than replicas.
 fn crowded(cell: &CellSummary) -> bool {
-    cell.marks.contains_key(&Mark::Oversubscribed)
+    cell.marks.contains_key(&Mark::Oversubscribed) || shares_gpus(cell)
+}
+
+fn shares_gpus(cell: &CellSummary) -> bool {
+    cell.marks.contains_key(&Mark::SharedDevice)
 }
 
 fn unmeasured(series: &Series) -> Finding {

@@ -40,6 +40,17 @@ impl<'a> Companions<'a> {
             })
     }
 
+    /// The same cell with CUDA graphs where it has none, or without where it has some. Only that and
+    /// measuring differ.
+    pub fn other_launching(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
+        const GRAPH: &str = "devices.cuda_graph";
+        let compared = |key: &str| key != GRAPH && !key.starts_with("measure.");
+        let graph = cell.value(GRAPH)?;
+        self.measured()
+            .filter(|other| other.value(GRAPH).is_some_and(|other| other != graph))
+            .find(|other| agree(cell, other, compared))
+    }
+
     /// The same training by one process with one replica. Only topology and measuring differ.
     pub fn single(&self, cell: &CellSummary) -> Option<&'a CellSummary> {
         self.measured()
@@ -79,11 +90,13 @@ impl<'a> Companions<'a> {
 }
 
 /// Whether a setting matters to an input pipeline behind which nothing is trained. How many replicas it
-/// serves is compared apart, and where parameters live is nothing to a model without any.
+/// serves is compared apart, and where parameters live, how products round and what is captured in a graph
+/// is nothing to a model without any.
 fn feeds(key: &str) -> bool {
     match key {
         "model.local_batch" | "model.global_batch" => true,
         "devices.per_worker" | "devices.parameters" => false,
+        "devices.cuda_graph" | "devices.tf32" | "devices.allow_occupied" => false,
         _ => key.starts_with("input.") || key.starts_with("devices."),
     }
 }
@@ -167,6 +180,8 @@ mod tests {
         assert!(!finds(alone().set("model.local_batch", "32")));
         assert!(!finds(alone().set("devices.threads", "2")));
         assert!(!finds(alone().set("input.threads", "2")));
+        // Only models that train have them.
+        assert!(finds(alone().set("devices.cuda_graph", "false")));
     }
 
     #[test]
@@ -197,6 +212,21 @@ mod tests {
         assert!(finds("measure.steps") && finds("devices.per_worker"));
         assert!(!finds("model.local_batch") && !finds("devices.threads"));
         assert!(!finds("input.source") && !finds("build.flavour"));
+    }
+
+    #[test]
+    fn a_cell_without_graphs_finds_the_one_with_them() {
+        let of = |graph: &str| RowBuilder::cifar10(1).set("devices.cuda_graph", graph);
+        let finds = |other: RowBuilder| {
+            let mut rows = of("false").repeats(1);
+            rows.extend(other.repeats(1));
+            let summary = Summary::of(&rows);
+            let find = Companions(&summary);
+            find.other_launching(&summary.cells[0]).is_some()
+        };
+        assert!(finds(of("true")) && finds(of("true").set("measure.steps", "7")));
+        assert!(!finds(of("true").set("devices.tf32", "true")));
+        assert!(!finds(RowBuilder::cifar10(2)));
     }
 
     #[test]

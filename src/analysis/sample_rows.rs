@@ -1,7 +1,7 @@
 //! Hand-made rows for tests: cells of the CIFAR-10 network with given throughput and phases.
 
 use crate::analysis::{AxisStory, Story};
-use crate::table::{Key, Measured, Provenance, RepeatRow, Resolved};
+use crate::table::{Gpus, Key, Measured, Provenance, RepeatRow, Resolved};
 use crate::terms::{Mark, Outcome, Phase};
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ pub struct RowBuilder {
     row: RepeatRow,
     rate: f64,
     shares: [f64; Phase::COUNT],
+    gpus: Gpus,
 }
 
 const PATTERN: [f64; 6] = [0.0, 0.004, -0.006, 0.010, -0.003, 0.007];
@@ -55,6 +56,7 @@ impl RowBuilder {
             row,
             rate: 1000.0,
             shares,
+            gpus: Gpus::default(),
         };
         builder.replicas(replicas).input("input on host")
     }
@@ -125,6 +127,21 @@ impl RowBuilder {
         self
     }
 
+    /// Replicas on GPUs, with launches a step, the share of it in which the host is busy with them, and
+    /// graphs replayed.
+    pub fn on_gpus(mut self, launches: f64, host_share: f64, graphs: u64) -> RowBuilder {
+        self.row.resolved.device_kind = "cuda".into();
+        self.gpus = Gpus {
+            launches_per_step: Some(launches),
+            graph_launches: Some(graphs),
+            host_bound_share: Some(host_share),
+            memory_bytes: Some(1 << 30),
+            name: "NVIDIA Test".into(),
+            ..Gpus::default()
+        };
+        self
+    }
+
     pub fn rate(mut self, rate: f64) -> RowBuilder {
         self.rate = rate;
         self
@@ -175,6 +192,10 @@ impl RowBuilder {
             first_step_seconds: 2.0 * step,
             startup_seconds: 0.5,
             prefill_seconds: 0.25,
+            gpus: Gpus {
+                host_step_seconds: self.gpus.host_bound_share.map(|share| share * step),
+                ..self.gpus.clone()
+            },
             ..Measured::default()
         }
     }

@@ -4,7 +4,7 @@ use crate::analysis::estimate::Estimate;
 use crate::stats::InBlock;
 use crate::table::retaken::Retaken;
 use crate::table::{Ceilings, Measured, RepeatRow};
-use crate::terms::{Mark, Outcome, Phase};
+use crate::terms::{DeviceKind, Mark, Outcome, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every cell of the newest run of a result folder, in the order of first appearance.
@@ -23,6 +23,8 @@ pub struct CellSummary {
     pub twin_of: Option<String>,
     pub axis_labels: BTreeMap<String, String>,
     pub settings: BTreeMap<String, String>,
+    /// What its replicas live on: `cpu` or `cuda`; empty where nothing resolved it.
+    pub device_kind: String,
     pub replicas: u32,
     /// Examples a step, over all replicas.
     pub global_batch: u64,
@@ -121,6 +123,7 @@ impl CellSummary {
             twin_of: Some(shown.twin_of.clone()).filter(|original| !original.is_empty()),
             axis_labels: shown.axis_labels.clone(),
             settings: shown.settings.clone(),
+            device_kind: resolved.device_kind.clone(),
             replicas: match resolved.replicas {
                 0 => declared_replicas(&shown.settings),
                 replicas => replicas,
@@ -146,6 +149,19 @@ impl CellSummary {
     /// Repeats that ended with `outcome`.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.outcomes.get(&outcome).copied().unwrap_or(0)
+    }
+
+    /// Whether its replicas live on GPUs.
+    pub fn is_on_gpus(&self) -> bool {
+        self.device_kind.parse() == Ok(DeviceKind::Cuda)
+    }
+
+    /// What people call one of its devices.
+    pub fn device(&self) -> &'static str {
+        match self.is_on_gpus() {
+            true => "GPU",
+            false => "device",
+        }
     }
 
     /// Whether a chart draws the cell hollow.

@@ -4,7 +4,7 @@ use crate::analysis::cluster::{self, against_single};
 use crate::analysis::scaling::View;
 use crate::analysis::summary::{CellSummary, Figures, Repeat};
 use crate::analysis::{Estimate, Speedup};
-use crate::table::Measured;
+use crate::table::{Gpus, Measured};
 use crate::terms::{Outcome, Phase};
 use strum::VariantArray;
 
@@ -56,8 +56,23 @@ fn row(view: &View, cell: &CellSummary, keys: &[String]) -> SummaryRow {
     median("startup_seconds", |m| m.startup_seconds);
     median("prefill_seconds", |m| m.prefill_seconds);
     median("first_step_seconds", |m| m.first_step_seconds);
+    gpus(&mut row, figures);
     steps(&mut row, view, cell);
     row
+}
+
+/// What a step of a replica costs the host of a GPU, and what it takes of the GPU's memory.
+fn gpus(row: &mut SummaryRow, figures: Option<&Figures>) {
+    let mut median = |column: &str, figure: fn(&Gpus) -> Option<f64>| {
+        let of = |repeat: &Repeat| figure(&repeat.measured.gpus);
+        let median = figures.and_then(|figures| Some(figures.optional(of)?.median));
+        row.push((column.into(), text(median)));
+    };
+    median("launches_per_step", |gpus| gpus.launches_per_step);
+    median("host_bound_share", |gpus| gpus.host_bound_share);
+    median("gpu_memory_bytes", |gpus| {
+        gpus.memory_bytes.map(|bytes| bytes as f64)
+    });
 }
 
 /// Steps a second, what they are of one process's, and what the exchange between processes reaches.
@@ -166,6 +181,24 @@ mod tests {
     steps_per_second 150.29, steps_per_second_per_worker 150.29, of_single , exchange_gigabytes_per_second , exchange_ceiling_gigabytes_per_second , share_of_ceiling 
     steps_per_second 5.7314, steps_per_second_per_worker 1.4328, of_single 0.0381, exchange_gigabytes_per_second 0.3326, exchange_ceiling_gigabytes_per_second 18, share_of_ceiling 0.0184
     ");
+    }
+
+    #[test]
+    fn what_a_gpu_was_used_for_stands_in_columns_of_its_own() {
+        let gpu = RowBuilder::cifar10(1).on_gpus(812.0, 0.96, 100);
+        let (summary, story) = (Summary::of(&gpu.repeats(6)), cifar_story());
+        let view = arrange(&summary, &story, &story.leading_chart()).unwrap();
+        let row = summary_rows(&view, &[]).remove(0);
+        let gpus: Vec<_> = row[row.len() - 9..row.len() - 6].to_vec();
+        let expected = [
+            ("launches_per_step", "812"),
+            ("host_bound_share", "0.96"),
+            ("gpu_memory_bytes", "1073741824"),
+        ];
+        assert_eq!(
+            gpus,
+            expected.map(|(name, value)| (name.into(), value.into()))
+        );
     }
 
     #[test]

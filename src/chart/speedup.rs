@@ -115,7 +115,8 @@ fn baselines(view: &View) -> String {
     };
     match view.companions().best_single() {
         Some(best) => format!(
-            "baseline of each series: {base} · best single device: {}",
+            "baseline of each series: {base} · best single {}: {}",
+            best.device(),
             best.label
         ),
         None => format!("baseline of each series: {base}"),

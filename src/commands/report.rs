@@ -1,7 +1,8 @@
-//! What is printed after a run: one line a cell, what its processes exchange, what is missing and why, what others measured, and
+//! What is printed after a run: one line a cell, what its processes exchange, what its GPUs do, what is missing and why, what others measured, and
 //! the answer. In: summaries and the story. Out: plain text of at most 100 columns.
 
 mod cluster;
+mod gpus;
 pub(crate) mod grid;
 mod wrap;
 
@@ -79,6 +80,7 @@ pub fn report(
         &floor,
     )?;
     write_table(out, &cluster::table(&cells, &Companions(summary)), &floor)?;
+    write!(out, "{}", gpus::table(&cells))?;
     write_marks(out, summary)?;
     write_restless(out, restless)?;
     write_bounded(out, &absent(summary), MAX_ABSENT)?;

@@ -13,6 +13,7 @@ use super::{Ending, build};
 use crate::cli::{LockArgs, Rerun, RunArgs};
 use crate::launch::Session;
 use crate::launch::interrupt;
+use crate::machine::state::Sensors;
 use crate::spec::settings::SETTINGS;
 use crate::table::{Journal, MachineLock, Opening};
 use anyhow::{Context, Result};
@@ -50,6 +51,7 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
         let mut campaign = Campaign {
             prepared: &prepared,
             schedule: &schedule,
+            sensors: sensors(&prepared),
             session: Session::start(prepared.own_program()?, interrupt)?,
             shared_machine: arguments.lock.share_machine,
             keep_disturbed: arguments.keep_disturbed,
@@ -65,6 +67,14 @@ pub fn run(file: &Path, arguments: &RunArgs) -> Result<Ending> {
         (told, _) => told?,
     }
     Ok(ending)
+}
+
+/// Of the GPUs, where there are some.
+fn sensors(prepared: &Prepared) -> Sensors {
+    match prepared.machine.gpus.is_empty() {
+        true => Sensors::default(),
+        false => Sensors::open(),
+    }
 }
 
 /// One measurement at a time on a machine, unless the user says otherwise. Who shares it says so to

@@ -2,6 +2,9 @@
 //! first thing that does not hold together. A timing whose work was not done is worth nothing.
 
 mod cluster;
+mod gpu;
+
+pub use gpu::check_listed;
 
 use super::asked::Asked;
 use super::slots::Slots;
@@ -70,7 +73,9 @@ fn check_worker(
         let (Some(report), None) = (reports.next(), reports.next()) else {
             return Err(of_replica("did not report once".to_owned()));
         };
-        check_replica(settings, device, report, &worker.report).map_err(of_replica)?;
+        let seconds = windows_of(worker, number).map(|window| window.seconds);
+        let work = (report, seconds.sum());
+        check_replica(settings, device, work, &worker.report).map_err(of_replica)?;
         check_windows(worker.report.steps, windows_of(worker, number)).map_err(of_replica)?;
     }
     check_filled(worker, devices.len())
@@ -96,10 +101,11 @@ fn check_elapsed(report: &WorkerReport, wall: f64) -> Result<(), String> {
     Ok(())
 }
 
+/// What a replica reports of steps that took so many seconds by their windows.
 fn check_replica(
     settings: &Settings,
     device: &DeviceJob,
-    report: &ReplicaReport,
+    (report, seconds): (&ReplicaReport, f64),
     worker: &WorkerReport,
 ) -> Result<(), String> {
     let examples = worker.steps * settings.local_batch as u64;
@@ -109,12 +115,12 @@ fn check_replica(
             report.examples
         ));
     }
-    if let DeviceJob::Cpu { cores } = device
-        && report.cores != cpu_list(cores)
-    {
+    let (DeviceJob::Cpu { cores } | DeviceJob::Cuda { cores, .. }) = device;
+    if report.cores != cpu_list(cores) {
         let (claimed, asked) = (&report.cores, cpu_list(cores));
         return Err(format!("ran on cores {claimed:?} instead of {asked:?}"));
     }
+    gpu::check(settings, device, report, (worker.steps, seconds))?;
     let labelled = matches!(
         settings.input_source,
         InputSource::Cifar10 | InputSource::Generated

@@ -3,7 +3,9 @@
 use super::slots::{Slots, assign};
 use super::{ServerResult, WorkerResult};
 use crate::machine::Machine;
-use crate::protocol::{LinkReport, ReplicaReport, ServerReport, StepWindow, WorkerReport};
+use crate::protocol::{
+    DeviceJob, GpuReport, LinkReport, ReplicaReport, ServerReport, StepWindow, WorkerReport,
+};
 use crate::spec::settings::Settings;
 use crate::terms::*;
 use std::time::Duration;
@@ -29,6 +31,23 @@ pub fn pair() -> (Settings, Slots) {
     };
     let slots = slots(&settings);
     (settings, slots)
+}
+
+/// The same with a GPU for each replica beside its core.
+pub fn gpu_pair() -> (Settings, Slots) {
+    let (settings, mut slots) = pair();
+    for (number, device) in slots.workers[0].iter_mut().enumerate() {
+        *device = DeviceJob::Cuda {
+            uuid: gpu_uuid(number),
+            cores: vec![number],
+        };
+    }
+    (settings, slots)
+}
+
+/// Of one of the GPUs of a machine.
+pub fn gpu_uuid(number: usize) -> String {
+    format!("GPU-{number:08x}-0000-0000-0000-000000000000")
 }
 
 /// The devices of a cell on a machine of eight cores.
@@ -141,6 +160,25 @@ pub fn honest() -> WorkerResult {
             convolutions: Vec::new(),
             timing: "each step".to_owned(),
         },
+        group: 100,
         wall_seconds: 11.0,
     }
+}
+
+/// What it says where each replica has a GPU: a graph of 100 launches a step, for which the host was busy
+/// four fifths of the time.
+pub fn honest_on_gpus() -> WorkerResult {
+    let mut worker = honest();
+    for (number, replica) in worker.replicas.iter_mut().enumerate() {
+        replica.gpu = Some(GpuReport {
+            uuid: gpu_uuid(number),
+            name: "NVIDIA Test".into(),
+            launches: 400,
+            graph_launches: 4,
+            host_seconds: 8.0,
+            memory_bytes: 1 << 30,
+            tf32: false,
+        });
+    }
+    worker
 }

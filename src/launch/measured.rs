@@ -2,8 +2,10 @@
 //! Pure; believes what it is given, which [`evidence`](super::evidence) has checked.
 
 mod cluster;
+mod gpus;
 
 pub use cluster::Cluster;
+pub use gpus::Gpus;
 
 use super::asked::in_step;
 use super::{ServerResult, WorkerResult};
@@ -46,6 +48,9 @@ pub struct Measured {
     pub peak_memory_bytes: u64,
     pub cpu_seconds: f64,
     pub convolution: String,
+    /// How steps were timed, in the words of the workers.
+    pub timing: String,
+    pub gpus: Gpus,
     pub cluster: Cluster,
 }
 
@@ -94,6 +99,8 @@ pub fn measure(
         peak_memory_bytes: sum(workers, |report| report.peak_memory_bytes) + server_memory,
         cpu_seconds: worked.chain(served.map(|report| report.cpu_seconds)).sum(),
         convolution: in_words(&workers[0].report.convolutions),
+        timing: timing(workers),
+        gpus: gpus::gpus(workers),
         cluster: cluster::cluster(settings, workers, servers, elapsed),
     }
 }
@@ -102,6 +109,12 @@ pub fn measure(
 fn in_words(algorithms: &[Convolution]) -> String {
     let words: Vec<String> = algorithms.iter().map(ToString::to_string).collect();
     words.join(" ")
+}
+
+/// All ways of timing, joined by `|`; one where all workers have the same.
+fn timing(workers: &[WorkerResult]) -> String {
+    let ways = workers.iter().map(|worker| worker.report.timing.as_str());
+    Vec::from_iter(BTreeSet::from_iter(ways)).join("|")
 }
 
 /// From the first measured step of any worker to the last one of all. Workers that exchange nothing are

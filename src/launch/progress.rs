@@ -61,6 +61,7 @@ impl Progress {
     /// Something has happened in it.
     pub fn update(&mut self, update: Update) {
         match update {
+            Update::Ready => {}
             Update::Steps(steps) => {
                 let now = Instant::now();
                 let text = self.current.speed(steps, now);

@@ -47,6 +47,8 @@ struct Ended {
     seconds: f64,
     /// All that they have told if they succeeded; else what went wrong, in one line.
     roles: Result<Vec<Role>, (Outcome, String)>,
+    /// Process groups, in the same order.
+    groups: Vec<i32>,
 }
 
 /// Runs one repeat.
@@ -59,7 +61,7 @@ pub async fn run(
     let parts = cast::of_cell(request.settings, request.slots);
     let ended = perform(request, parts, (guard, interrupt), show).await?;
     Ok(match ended.roles {
-        Ok(roles) => judged(request, roles, ended.seconds),
+        Ok(roles) => judged(request, (roles, &ended.groups), ended.seconds),
         Err((outcome, reason)) => RepeatResult {
             outcome,
             reason,
@@ -210,6 +212,7 @@ impl<'a> Repeat<'a> {
         let all_there = self.roles.len() == self.parts.len();
         let ready = all_there && self.roles.iter().all(Role::is_ready);
         if ready && !self.roles[index].is_started() {
+            show(Update::Ready);
             self.start();
         }
         if index == 0 && self.roles[0].steps() > 0 {
@@ -257,7 +260,14 @@ impl<'a> Repeat<'a> {
             None => Ok(Ok(std::mem::take(&mut self.roles))),
         };
         self.processes.iter().for_each(Process::let_go);
-        roles.map(|roles| Ended { seconds, roles })
+        let groups = self.processes.iter();
+        let groups = groups.map(|process| process.group.as_raw_nonzero().get());
+        let groups = groups.collect();
+        roles.map(|roles| Ended {
+            seconds,
+            roles,
+            groups,
+        })
     }
 
     /// How far processes are that work together, as far as they have told.
@@ -293,9 +303,16 @@ impl<'a> Repeat<'a> {
 }
 
 /// The result of a repeat whose processes all succeeded, if what they say holds together.
-fn judged(request: &RepeatRequest<'_>, mut roles: Vec<Role>, seconds: f64) -> RepeatResult {
+fn judged(
+    request: &RepeatRequest<'_>,
+    (mut roles, groups): (Vec<Role>, &[i32]),
+    seconds: f64,
+) -> RepeatResult {
     let servers = roles.split_off(request.slots.workers.len());
-    let workers: Option<Vec<_>> = roles.into_iter().map(Role::into_worker).collect();
+    let workers = roles.into_iter().zip(groups);
+    let workers: Option<Vec<_>> = workers
+        .map(|(role, group)| role.into_worker(*group))
+        .collect();
     let servers: Option<Vec<_>> = servers.into_iter().map(Role::into_server).collect();
     let workers = workers.expect("without a fault every worker has finished");
     let servers = servers.expect("without a fault every server has finished");

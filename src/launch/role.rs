@@ -235,8 +235,8 @@ impl Role {
         })
     }
 
-    /// What a worker has told, once it has finished.
-    pub fn into_worker(self) -> Option<WorkerResult> {
+    /// What a worker of this process group has told, once it has finished.
+    pub fn into_worker(self, group: i32) -> Option<WorkerResult> {
         let (LastWord::Finished(report), finished) = self.last? else {
             return None;
         };
@@ -245,6 +245,7 @@ impl Role {
             replicas: self.told.replicas,
             links: self.told.links,
             report,
+            group,
             wall_seconds: (finished - self.started?).as_secs_f64(),
         })
     }

@@ -1,16 +1,19 @@
-//! What else went on in the machine while a repeat ran. In: `/proc` and `/sys`, around the repeat and
-//! now and then during it. Out: a [`State`] for its row, and why the repeat counts as disturbed. What a
+//! What else went on in the machine while a repeat ran. In: `/proc`, `/sys` and NVML, around the repeat
+//! and now and then during it. Out: a [`State`] for its row, and why the repeat counts as disturbed. What a
 //! kernel does not tell stays empty. Knows neither cells nor tables.
 
 mod disturbance;
+mod gpus;
 mod readings;
+
+pub use gpus::{GpuState, GpuWatch, Listing, Process, Sensors};
 
 use disturbance::Span;
 use readings::{CpuTimes, TICKS_PER_SECOND};
 use std::time::{Duration, Instant};
 
 /// The machine during one repeat, launch and end of its processes included.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// Processor time of processes that are not the repeat's, on processors that it may use, over the
     /// time of the cores that its replicas and servers have. 1 is a whole such core for each of them.
@@ -26,6 +29,7 @@ pub struct State {
     pub throttle_count: Option<u64>,
     /// The share of the time in which a process waited for memory.
     pub memory_pressure_share: Option<f64>,
+    pub gpus: GpuState,
 }
 
 /// What was seen of the machine during a repeat.
@@ -34,6 +38,8 @@ pub struct Seen {
     pub state: State,
     /// Why the repeat counts as disturbed, in words.
     pub disturbance: Option<String>,
+    /// The processes on each GPU of the machine, as far as NVML tells, where the repeat has some.
+    pub listings: Vec<Listing>,
 }
 
 /// Processors by their logical numbers.
@@ -55,6 +61,7 @@ pub struct Watch<'a> {
     /// Megahertz and degrees of each look.
     clocks: Vec<f64>,
     temperatures: Vec<f64>,
+    gpus: GpuWatch<'a>,
 }
 
 /// Counters of the kernel that only grow.
@@ -72,7 +79,7 @@ struct Counters {
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 impl<'a> Watch<'a> {
-    pub fn begin(processors: Processors<'a>) -> Self {
+    pub fn begin(processors: Processors<'a>, gpus: GpuWatch<'a>) -> Self {
         Self {
             processors,
             started: Instant::now(),
@@ -80,13 +87,24 @@ impl<'a> Watch<'a> {
             looked: Instant::now(),
             clocks: Vec::new(),
             temperatures: Vec::new(),
+            gpus,
         }
     }
 
-    /// For any moment at which steps go on. Most calls do nothing.
+    /// For the moment at which all processes are on their devices, and none has a step to do: which
+    /// processes use GPUs is seen without taking time from any step, however short the repeat is.
+    pub fn ready(&mut self) {
+        self.gpus.list();
+    }
+
+    /// For any moment at which steps go on. Most calls do nothing. The first one looks at GPUs, since
+    /// nothing is seen of them once the repeat is over.
     pub fn look(&mut self) {
         if self.looked.elapsed() >= BETWEEN_LOOKS {
             self.look_now();
+            self.gpus.look();
+        } else if self.gpus.is_blind() {
+            self.gpus.look();
         }
     }
 
@@ -98,26 +116,33 @@ impl<'a> Watch<'a> {
     }
 
     /// What was seen. `measured_seconds` is how long the repeat measured; none where it was not
-    /// completed, so that there is nothing to judge.
-    pub fn end(mut self, measured_seconds: Option<f64>) -> Seen {
+    /// completed, so that there is nothing to judge. `groups` are its process groups.
+    pub fn end(mut self, measured_seconds: Option<f64>, groups: &[i32]) -> Seen {
         let seconds = self.started.elapsed().as_secs_f64();
         let after = Counters::read(self.processors);
         if self.clocks.is_empty() {
             self.look_now(); // A repeat that was over before the first look.
         }
+        let (gpus, listings) = self.gpus.end(groups);
         let state = State {
             clock_megahertz: mean(&self.clocks),
             temperature_celsius: self.temperatures.iter().copied().reduce(f64::max),
+            gpus,
             ..between(&self.before, &after, seconds, self.processors)
         };
         let span = Span {
             seconds,
             cores: self.processors.pinned.len(),
         };
-        let disturbance = measured_seconds
-            .filter(|measured| span.is_told(*measured, self.processors))
-            .and_then(|_| disturbance::reason(&state, span));
-        Seen { state, disturbance }
+        let disturbance = measured_seconds.and_then(|measured| {
+            let told = span.is_told(measured, self.processors);
+            disturbance::all(&state, told.then_some(span))
+        });
+        Seen {
+            state,
+            disturbance,
+            listings,
+        }
     }
 }
 
@@ -212,12 +237,13 @@ mod tests {
             pinned: &cpus,
         };
         let before = readings::own_ticks().unwrap();
-        let watch = Watch::begin(processors);
+        let sensors = Sensors::default();
+        let watch = Watch::begin(processors, GpuWatch::new(&sensors, Vec::new()));
         let start = Instant::now();
         while readings::own_ticks().unwrap() < before + 10 {
             assert!(start.elapsed() < Duration::from_secs(60), "work is counted");
         }
-        let seen = watch.end(None);
+        let seen = watch.end(None, &[]);
         assert!((0.0..=1.05).contains(&seen.state.other_cpu_share.unwrap()));
         assert_eq!(
             seen.disturbance, None,

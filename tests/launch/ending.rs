@@ -136,6 +136,7 @@ fn the_first_interrupt_lets_the_repeat_end() {
     stage.interrupt = interrupt;
     let mut stopping = 0;
     let result = stage.run_and_show(&mut |update| match update {
+        Update::Ready => {}
         Update::Steps(_) => drop(pull.send_replace(Urgency::Finish)),
         Update::Stopping { .. } => stopping += 1,
     });

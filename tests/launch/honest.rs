@@ -28,7 +28,9 @@ fn an_honest_worker_completes() {
         .map(|(rank, window)| (rank, window.first_step))
         .collect();
     assert_eq!(samples, [(0, 0), (0, 1)]);
-    assert!(!updates.is_empty() && updates.iter().all(|update| *update == Update::Steps(1)));
+    assert_eq!(updates.first(), Some(&Update::Ready));
+    let steps = &updates[1..];
+    assert!(!steps.is_empty() && steps.iter().all(|update| *update == Update::Steps(1)));
     assert_eq!(
         fs::read_dir(stage.folder().join("logs")).unwrap().count(),
         0,

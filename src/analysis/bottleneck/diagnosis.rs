@@ -3,7 +3,7 @@
 
 use crate::analysis::Estimate;
 use crate::analysis::bottleneck::evidence::{self, Part, Reading};
-use crate::analysis::bottleneck::{Cause, exchange, replicas};
+use crate::analysis::bottleneck::{Cause, exchange, launches, replicas};
 use crate::analysis::scaling::{Series, View};
 use crate::analysis::speedup::speedup;
 use crate::analysis::summary::{CellSummary, Figures};
@@ -23,22 +23,36 @@ pub fn diagnose(view: &View, series: &Series, cell: &CellSummary) -> (Cause, Str
         Reading::Straddles(part) => (Cause::Undecided, straddles(part, cell, figures)),
         Reading::Dominant(Part::Input) => input_bound(view, cell, figures),
         Reading::Dominant(Part::Distortion) => {
-            let host = host_clause(view, series, cell);
-            (
-                Cause::Distortion,
-                format!("{}; {host}", distorts(cell, figures)),
-            )
+            let launches = launches::bound(view, cell, figures);
+            let fewer = launches.as_ref().and_then(|_| launches::fewer(cell));
+            let clauses = [
+                Some(distorts(cell, figures)),
+                launches,
+                fewer,
+                Some(host_clause(view, series, cell)),
+            ];
+            let clauses: Vec<String> = clauses.into_iter().flatten().collect();
+            (Cause::Distortion, clauses.join("; "))
         }
         Reading::Dominant(Part::Exchange) => (Cause::Exchange, exchange::bound(cell, figures)),
-        Reading::Dominant(Part::Compute) => compute_bound(view, cell, figures),
-        Reading::Spread => {
-            let shares = evidence::shares(figures);
-            (
-                Cause::Mixed,
-                format!("{}, {shares} of the step", reach(cell, figures)),
-            )
-        }
+        Reading::Dominant(Part::Compute) => match launches::bound(view, cell, figures) {
+            Some(launches) => (Cause::Launches, beside_shares(cell, figures, &launches)),
+            None => compute_bound(view, cell, figures),
+        },
+        Reading::Spread => match launches::bound(view, cell, figures) {
+            Some(launches) => (Cause::Launches, beside_shares(cell, figures, &launches)),
+            None => (Cause::Mixed, shares_of_step(cell, figures)),
+        },
     }
+}
+
+fn shares_of_step(cell: &CellSummary, figures: &Figures) -> String {
+    let (told, shares) = (reach(cell, figures), evidence::shares(figures));
+    format!("{told}, {shares} of the step")
+}
+
+fn beside_shares(cell: &CellSummary, figures: &Figures, clause: &str) -> String {
+    format!("{}; {clause}", shares_of_step(cell, figures))
 }
 
 fn too_few(cell: &CellSummary, figures: &Figures) -> String {
@@ -110,7 +124,11 @@ fn distorts(cell: &CellSummary, figures: &Figures) -> String {
         true => "drawing the input",
         false => "distortion",
     };
-    format!("{told}, {share} of the step is {what} on the training device")
+    let place = match cell.is_on_gpus() {
+        true => "the GPU",
+        false => "the training device",
+    };
+    format!("{told}, {share} of the step is {what} on {place}")
 }
 
 /// Whether the worker makes the numbers that it trains on; no other place can.

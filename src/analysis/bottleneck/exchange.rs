@@ -2,9 +2,9 @@
 //! transport or waiting sets the pace. A limit is named only where the measurements name it.
 
 use crate::analysis::Estimate;
-use crate::analysis::bottleneck::crowded;
 use crate::analysis::bottleneck::diagnosis::reach;
 use crate::analysis::bottleneck::evidence::Part;
+use crate::analysis::bottleneck::{crowded, shares_gpus};
 use crate::analysis::cluster::{Exchange, servers};
 use crate::analysis::summary::{CellSummary, Figures};
 use crate::analysis::wording::{interval, percent};
@@ -126,8 +126,13 @@ fn limit(cell: &CellSummary, figures: &Figures, exchange: &Exchange) -> Option<S
         low.is_some_and(|low| low >= least)
     };
     if crowded(cell) {
-        let because = "threads share cores, so that nothing on scaling may be concluded from it";
-        return Some(because.to_string());
+        let shared = match shares_gpus(cell) {
+            true => "replicas share GPUs",
+            false => "threads share cores",
+        };
+        return Some(format!(
+            "{shared}, so that nothing on scaling may be concluded from it"
+        ));
     }
     if reaches(exchange.server_busy, BUSY) {
         return Some(busy_server(cell, exchange));

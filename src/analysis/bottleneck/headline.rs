@@ -26,7 +26,8 @@ pub fn headline(view: &View, findings: &[Finding]) -> String {
     let times = single.and_then(|single| {
         let times = times_as_much(&crate::analysis::speedup(fastest, single)?.ratio);
         Some(format!(
-            ", against the best single device ({}) {times}",
+            ", against the best single {} ({}) {times}",
+            single.device(),
             single.label
         ))
     });

@@ -149,6 +149,19 @@ fn cores_limit_where_more_replicas_share_them() {
 }
 
 #[test]
+fn gpus_limit_where_more_replicas_share_them() {
+    let on_gpus = |replicas: u32, rate: f64| {
+        let cell = RowBuilder::cifar10(replicas).input("no input").rate(rate);
+        cell.on_gpus(100.0, 0.1, 100)
+    };
+    let shared = on_gpus(2, 1050.0).mark(Mark::SharedDevice);
+    insta::assert_snapshot!(answer(&rows([on_gpus(1, 1000.0), shared])), @"
+    highest throughput: 2 devices, no input with 1 052 [1 044, 1 060] examples/s (n = 6), against the best single GPU (1 device, no input) 1.05 [1.05, 1.05] times as much (n = 6); GPU-limited: no input.
+    no input: GPU-limited: 1 replica reaches 1 002 [994, 1 010] examples/s (n = 6), forward, backward and update are 100 % [100, 100] of the step and there is no input to wait for; beyond 1 replica GPUs are shared: 2 replicas deliver 1.05 [1.05, 1.05] times as much (n = 6).
+    ");
+}
+
+#[test]
 fn a_shortage_of_cores_is_said_beside_another_cause_and_replaces_only_compute() {
     let input_bound = |replicas: u32, rate: f64| {
         let cell = RowBuilder::cifar10(replicas).rate(rate);

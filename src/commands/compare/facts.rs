@@ -48,6 +48,19 @@ const FACTS: &[Fact] = &[
         follows: &["devices.", "cluster.", "input.", "model."],
     },
     Fact {
+        name: GPU_NAME,
+        of: |row| {
+            let measured = row.measured.as_ref();
+            measured.map_or_else(String::new, |measured| measured.gpus.name.clone())
+        },
+        follows: &["devices.kind"],
+    },
+    Fact {
+        name: GPU_DRIVER,
+        of: |row| row.provenance.gpu_driver.clone(),
+        follows: &["devices.kind"],
+    },
+    Fact {
         name: "convolution",
         of: |row| {
             let measured = row.measured.as_ref();
@@ -60,12 +73,17 @@ const FACTS: &[Fact] = &[
 /// Keys that a user may name as meant to differ, each with what it stands for besides.
 const COVERS: [(&str, &[&str]); 3] = [
     ("machine", &record::FACTS),
-    ("machine", &[CLOCK]),
+    ("machine", &[CLOCK, GPU_CLOCK, GPU_NAME, GPU_DRIVER]),
     ("program", &["compiler"]),
 ];
 
-/// The column of the clock at which processors ran.
+/// The columns of the clocks at which processors and GPUs ran.
 const CLOCK: &str = "clock_megahertz";
+const GPU_CLOCK: &str = "gpu_clock_megahertz";
+
+/// Columns of the GPUs' model and of their driver.
+const GPU_NAME: &str = "gpu_name";
+const GPU_DRIVER: &str = "gpu_driver";
 
 /// Clocks that are nearer than this change a ratio by no more than what counts as equivalent.
 const CLOCK_TOLERANCE: f64 = 0.02;
@@ -73,7 +91,7 @@ const CLOCK_TOLERANCE: f64 = 0.02;
 /// Everything that [`of_rows`], [`of_clocks`] and [`of_machines`] may find different.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let facts = FACTS.iter().map(|fact| fact.name);
-    facts.chain(record::FACTS).chain([CLOCK])
+    facts.chain(record::FACTS).chain([CLOCK, GPU_CLOCK])
 }
 
 /// Whether a difference was named as meant by `named`.
@@ -102,24 +120,35 @@ pub fn of_rows(pair: &Pair, base: &[RepeatRow], other: &[RepeatRow]) -> Vec<Diff
     open.map(told).filter(|one| one.base != one.other).collect()
 }
 
-/// That the processors of one cell ran faster, as far as rows of both tell it.
-pub fn of_clocks(pair: &Pair, base: &[RepeatRow], other: &[RepeatRow]) -> Option<Difference> {
-    let clock = |rows: &[RepeatRow], cell: &CellSummary| {
-        let counted = rows
-            .iter()
-            .filter(|row| row.key.cell == cell.cell && row.counts());
-        let clocks: Vec<f64> = counted
-            .filter_map(|row| row.state.clock_megahertz)
-            .collect();
-        stats::median(&clocks)
+/// That the processors or the GPUs of one cell ran faster, as far as rows of both tell it.
+pub fn of_clocks(pair: &Pair, base: &[RepeatRow], other: &[RepeatRow]) -> Vec<Difference> {
+    let both: [(&str, Clock); 2] = [
+        (CLOCK, |row| row.state.clock_megahertz),
+        (GPU_CLOCK, |row| row.state.gpus.clock_megahertz),
+    ];
+    let differ = |(key, of): (&str, Clock)| {
+        let (base, other) = (
+            median_clock(base, pair.base, of)?,
+            median_clock(other, pair.other, of)?,
+        );
+        let differ = (other / base).ln().abs() > CLOCK_TOLERANCE;
+        differ.then(|| Difference {
+            key: key.to_owned(),
+            base: format!("{base:.0}"),
+            other: format!("{other:.0}"),
+        })
     };
-    let (base, other) = (clock(base, pair.base)?, clock(other, pair.other)?);
-    let differ = (other / base).ln().abs() > CLOCK_TOLERANCE;
-    differ.then(|| Difference {
-        key: CLOCK.to_owned(),
-        base: format!("{base:.0}"),
-        other: format!("{other:.0}"),
-    })
+    both.into_iter().filter_map(differ).collect()
+}
+
+type Clock = fn(&RepeatRow) -> Option<f64>;
+
+/// Over the rows that a cell's figures rest on.
+fn median_clock(rows: &[RepeatRow], cell: &CellSummary, of: Clock) -> Option<f64> {
+    let counted = rows
+        .iter()
+        .filter(|row| row.key.cell == cell.cell && row.counts());
+    stats::median(&counted.filter_map(of).collect::<Vec<_>>())
 }
 
 /// The facts of two machines that are not the same; one that only one record has is none.
@@ -225,15 +254,43 @@ mod tests {
             paired(base, other, |pair| of_clocks(pair, base, other))
         };
         let base = rows([3000.0, 3010.0, 1200.0]);
-        assert_eq!(found(&base, &rows([3050.0, 3050.0, 3050.0])), None);
-        let slower = found(&base, &rows([2500.0; 3])).unwrap();
+        assert_eq!(found(&base, &rows([3050.0, 3050.0, 3050.0])), []);
+        let slower = found(&base, &rows([2500.0; 3])).remove(0);
         assert_eq!(
             (slower.base.as_str(), slower.other.as_str()),
             ("3000", "2500")
         );
         assert!(is_named(&slower, &["machine".to_owned()]));
         let unknown = RowBuilder::cifar10(1).repeats(3);
-        assert_eq!(found(&base, &unknown), None);
+        assert_eq!(found(&base, &unknown), []);
+    }
+
+    #[test]
+    fn another_gpu_its_driver_and_its_clock_are_no_hidden_differences() {
+        let rows = |name: &str, driver: &str, clock: f64| {
+            let mut rows = RowBuilder::cifar10(1).on_gpus(1.0, 0.1, 0).repeats(3);
+            for row in &mut rows {
+                row.measured.as_mut().unwrap().gpus.name = name.to_owned();
+                row.provenance.gpu_driver = driver.to_owned();
+                row.state.gpus.clock_megahertz = Some(clock);
+            }
+            rows
+        };
+        let found = |base: &[RepeatRow], other: &[RepeatRow]| {
+            paired(base, other, |pair| {
+                let mut found = of_rows(pair, base, other);
+                found.extend(of_clocks(pair, base, other));
+                found
+            })
+        };
+        let base = rows("NVIDIA H100", "550.1", 1980.0);
+        assert_eq!(found(&base, &base), []);
+        let other = found(&base, &rows("NVIDIA H200", "575.2", 1700.0));
+        assert_eq!(
+            keys(&other),
+            ["gpu_name", "gpu_driver", "gpu_clock_megahertz"]
+        );
+        assert!(other.iter().all(|one| is_named(one, &["machine".into()])));
     }
 
     #[test]

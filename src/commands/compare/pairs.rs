@@ -165,6 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn products_that_may_round_are_no_hidden_difference() {
+        let of = |word: &str| {
+            let row = RowBuilder::cifar10(1).set("devices.tf32", word);
+            Summary::of(&row.repeats(1))
+        };
+        let (exact, rounded) = (of("false"), of("true"));
+        let pairs = pair(&[&exact.cells[0]], &[&rounded.cells[0]], Absent::Differs);
+        assert_eq!(pairs[0].differences[0].key, "devices.tf32");
+    }
+
+    #[test]
     fn cells_of_the_same_id_are_paired_and_those_of_one_side_are_not() {
         let found = pairs(
             &cells(&["1", "2"], &["direct"]),

@@ -222,9 +222,9 @@ impl<'a> Sides<'a> {
     }
 
     /// Within one run a clock follows from what the cells do.
-    fn of_clocks(&self, pair: &Pair) -> Option<Difference> {
+    fn of_clocks(&self, pair: &Pair) -> Vec<Difference> {
         match self.is_one_run() {
-            true => None,
+            true => Vec::new(),
             false => facts::of_clocks(pair, &self.base.rows, &self.other.rows),
         }
     }

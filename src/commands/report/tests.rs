@@ -172,6 +172,33 @@ fn the_table_fits_the_width_whatever_the_labels_and_overheads() {
 }
 
 #[test]
+fn cells_on_gpus_have_a_table_of_what_they_launch() {
+    let gpu = |replicas: u32| RowBuilder::cifar10(replicas).input("no input");
+    let mut rows = gpu(1).rate(20_000.0).on_gpus(812.0, 0.96, 0).repeats(6);
+    let shared = gpu(2).rate(21_000.0).on_gpus(812.4, 0.12, 200);
+    rows.extend(shared.mark(Mark::SharedDevice).repeats(6));
+    insta::assert_snapshot!(printed(&rows, &[]), @"
+    cell                    examples/s  [95 %]            n  speedup            eff.
+    1 device, no input          20 040  [19 880, 20 200]  6  baseline
+    2 devices, no input  *      21 042  [20 874, 21 210]  6  1.05 [1.05, 1.05]  53 %
+
+    cell on GPUs         launches/step  graphs/step  host busy  GPU memory
+    1 device, no input             812            0       96 %    1.00 GiB
+    2 devices, no input            812         1.00       12 %    1.00 GiB
+    * shared-device: 2 devices, no input
+
+    highest throughput: 2 devices, no input with 21 042 [20 874, 21 210] examples/s (n = 6), against the
+    best single GPU (1 device, no input) 1.05 [1.05, 1.05] times as much (n = 6); launch-bound: no
+    input.
+    no input: launch-bound: 1 replica reaches 20 040 [19 880, 20 200] examples/s (n = 6), compute
+      100 % [100, 100] of the step; the host puts 812 launches a step on the queue, which takes
+      96 % [96, 96] of the step; nothing of it was captured in a CUDA graph; a larger local batch gives
+      each launch more to do; beyond 1 replica GPUs are shared: 2 replicas deliver 1.05 [1.05, 1.05]
+      times as much (n = 6).
+    ");
+}
+
+#[test]
 fn a_comparison_of_fewer_blocks_than_were_measured_says_so() {
     let mut rows = RowBuilder::cifar10(1).repeats(6);
     rows.extend(RowBuilder::cifar10(2).rate(1900.0).repeats(6).split_off(2));

@@ -8,16 +8,21 @@ use super::schedule::{Schedule, Task};
 use crate::commands::Ending;
 use crate::commands::prepare::{Prepared, cache};
 use crate::launch::progress::Progress;
-use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session};
-use crate::machine::state::{Processors, Watch};
+use crate::launch::slots::Slots;
+use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session, Update};
+use crate::machine::state::{GpuWatch, Processors, Sensors, Watch};
+use crate::protocol::DeviceJob;
 use crate::table::Journal;
 use crate::terms::Outcome;
 use anyhow::Result;
+use std::collections::BTreeSet;
 
 /// What a run measures with.
 pub struct Campaign<'a> {
     pub prepared: &'a Prepared,
     pub schedule: &'a Schedule<'a>,
+    /// Of the GPUs.
+    pub sensors: Sensors,
     pub session: Session,
     /// The user has asked not to wait for others who use this machine.
     pub shared_machine: bool,
@@ -132,16 +137,23 @@ impl Campaign<'_> {
         let mut around = Around::before(self.shared_machine, limits, lease);
         let log = log(&format!("run{}.{}.{}", task.run, cell.id, task.repeat));
         let (usable, pinned) = (self.prepared.machine.cpus(), runs.slots.cpus());
-        let mut watch = Watch::begin(Processors {
+        let processors = Processors {
             usable: &usable,
             pinned: &pinned,
-        });
-        let result = self.session.run_repeat(&request(&log), &mut |update| {
-            watch.look();
+        };
+        let gpus = GpuWatch::new(&self.sensors, gpus(&runs.slots));
+        let mut watch = Watch::begin(processors, gpus);
+        let mut result = self.session.run_repeat(&request(&log), &mut |update| {
+            match update {
+                Update::Ready => watch.ready(),
+                Update::Steps(_) | Update::Stopping { .. } => watch.look(),
+            }
             progress.update(update);
         })?;
         let measured = result.measured.as_ref();
-        around.seen = watch.end(measured.map(|measured| measured.elapsed_seconds));
+        let groups: Vec<i32> = result.workers.iter().map(|worker| worker.group).collect();
+        around.seen = watch.end(measured.map(|measured| measured.elapsed_seconds), &groups);
+        result.compare_with_listings(&runs.slots, &around.seen.listings);
         self.leases.give_back();
         Ok(Attempt::Tried(Box::new((around, result))))
     }
@@ -163,6 +175,18 @@ impl Campaign<'_> {
         }
         Ok(found.limits)
     }
+}
+
+/// The UUIDs of a cell's GPUs, each once.
+fn gpus(slots: &Slots) -> Vec<String> {
+    let devices = slots.workers.iter().flatten();
+    let uuids: BTreeSet<String> = devices
+        .filter_map(|device| match device {
+            DeviceJob::Cuda { uuid, .. } => Some(uuid.clone()),
+            DeviceJob::Cpu { .. } => None,
+        })
+        .collect();
+    uuids.into_iter().collect()
 }
 
 /// Says that the last repeat was disturbed, and what comes of it.

@@ -10,7 +10,7 @@ use crate::machine::state::{Seen, State};
 use crate::plan::Cell;
 use crate::table::replace::replace_file;
 use crate::table::{Journal, Key, Provenance, RepeatRow, Resolved, SampleRow};
-use crate::terms::{Mark, Outcome};
+use crate::terms::{DeviceKind, Mark, Outcome};
 use anyhow::Result;
 
 /// Writes `experiment.toml`, `plan.toml` and `machine.toml`: what `xrun plot` and a reader need
@@ -62,9 +62,10 @@ pub fn tried(
         marks,
         resolved: runs.resolved.clone(),
         measured: result.measured.clone(),
-        state: around.seen.state,
+        state: around.seen.state.clone(),
         ceilings: around.limits.of(&runs.settings, result.measured.as_ref()),
         provenance: Provenance {
+            gpu_driver: driver(prepared, runs),
             program: runs.program(task.block).identity.clone(),
             load_average: around.load_average,
             build: prepared.build_of(&runs.flavour, runs.program(task.block)),
@@ -110,6 +111,14 @@ impl Around {
         let others = others.into_iter().flatten().map(String::as_str);
         shared.into_iter().chain(others).collect()
     }
+}
+
+/// That of the GPUs, where the cell has some: all GPUs of a machine have one driver.
+fn driver(prepared: &Prepared, runs: &Runs) -> String {
+    let gpus = prepared.machine.gpus.iter();
+    let mut used = gpus.filter(|_| runs.slots.device_kind == DeviceKind::Cuda);
+    used.next()
+        .map_or_else(String::new, |gpu| gpu.driver.clone())
 }
 
 fn reason(result: &RepeatResult, around: &Around) -> String {

@@ -74,7 +74,7 @@ fn success_is_a_finished_event_and_status_zero() {
     role.close();
     assert!(role.is_over() && role.ending_since().is_none());
     assert_eq!(role.verdict(), Ok(()));
-    assert!(role.into_worker().is_some());
+    assert_eq!(role.into_worker(7).unwrap().group, 7);
     let mut server = serving();
     server.take(Event::Served(ServerReport::default())).unwrap();
     assert!(server.into_server().is_some());

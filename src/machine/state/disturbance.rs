@@ -1,8 +1,9 @@
 //! When a repeat counts as disturbed. In: the [`State`] of the machine during it. Out: the reason, in
 //! words that end in a row. Pure.
 
+use super::gpus::ABNORMAL;
 use super::readings::TICKS_PER_SECOND;
-use super::{Processors, State};
+use super::{GpuState, Processors, State};
 
 /// Shares of a shorter time mean nothing: starting and ending is most of such a repeat.
 const LEAST_SECONDS: f64 = 0.25;
@@ -45,8 +46,34 @@ impl Span {
     }
 }
 
+/// All that disturbed the repeat, on its processors where a span tells enough of them, and on its GPUs;
+/// none where nothing did.
+pub fn all(state: &State, span: Option<Span>) -> Option<String> {
+    let on_processors = span.and_then(|span| reason(state, span));
+    let reasons = [on_processors, of_gpus(&state.gpus)];
+    let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// What slowed GPUs down that are otherwise the repeat's alone.
+fn of_gpus(state: &GpuState) -> Option<String> {
+    let words = state.throttle_reasons.split(' ');
+    let abnormal: Vec<&str> = words.filter(|word| ABNORMAL.contains(word)).collect();
+    let slow = (!abnormal.is_empty()).then(|| {
+        let words = abnormal.join(", ");
+        format!("a GPU slowed down ({words})")
+    });
+    let others = state.other_processes.filter(|others| *others > 0);
+    let others = others.map(|others| match others {
+        1 => "another process was on its GPUs".to_owned(),
+        several => format!("{several} other processes were on its GPUs"),
+    });
+    let reasons: Vec<String> = [slow, others].into_iter().flatten().collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
 /// Everything that was above its threshold; none where nothing was.
-pub fn reason(state: &State, span: Span) -> Option<String> {
+fn reason(state: &State, span: Span) -> Option<String> {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let limit = span.limit(MOST_OTHERS, ALWAYS_OTHERS);
     let others = state.other_cpu_share.filter(|share| *share > limit);
@@ -115,6 +142,26 @@ mod tests {
         };
         assert_eq!(reason(&state(0.1, 0.04, 0), short), None);
         insta::assert_snapshot!(reason(&state(0.11, 0.05, 0), short).unwrap(), @"other processes used 11.0 % of 2 cores (at most 10.0 %); the hypervisor took 5.0 % of the processor time (at most 4.0 %)");
+    }
+
+    #[test]
+    fn a_gpu_disturbs_by_heat_brakes_and_company_but_not_at_its_power_cap() {
+        let told = |reasons: &str, others| {
+            let gpus = GpuState {
+                throttle_reasons: reasons.into(),
+                other_processes: others,
+                ..GpuState::default()
+            };
+            let state = State {
+                gpus,
+                ..state(0.31, 0.0, 0)
+            };
+            all(&state, None).unwrap_or_default()
+        };
+        assert_eq!(told("sw-power-cap sync-boost", Some(0)), "");
+        assert_eq!(told("", None), "");
+        insta::assert_snapshot!(told("sw-power-cap sw-thermal-slowdown hw-slowdown", Some(1)), @"a GPU slowed down (sw-thermal-slowdown, hw-slowdown); another process was on its GPUs");
+        insta::assert_snapshot!(told("hw-power-brake-slowdown", Some(2)), @"a GPU slowed down (hw-power-brake-slowdown); 2 other processes were on its GPUs");
     }
 
     #[test]

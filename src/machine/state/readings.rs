@@ -79,6 +79,17 @@ fn parse_own_ticks(stat: &str) -> Option<u64> {
     times.iter().map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
+/// The process group of a process; none where there is no process of that number.
+pub fn process_group(number: u32) -> Option<i32> {
+    parse_process_group(&read(&format!("/proc/{number}/stat")))
+}
+
+/// The third field behind the name, which may hold spaces and brackets.
+fn parse_process_group(stat: &str) -> Option<i32> {
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    behind_name.split_whitespace().nth(2)?.parse().ok()
+}
+
 /// Microseconds in which at least one process waited for memory.
 pub fn memory_stall_microseconds() -> Option<u64> {
     parse_pressure(&read("/proc/pressure/memory"))
@@ -191,6 +202,15 @@ mod tests {
         let stat = "12 (a) R 1) R 1 2 3 4 -1 0 9 9 9 9 17 5 100 20 20 0 1 0 55 1 1";
         assert_eq!(parse_own_ticks(stat), Some(142));
         assert_eq!(parse_own_ticks("12 (cut"), None);
+        assert_eq!(parse_process_group(stat), Some(2));
+        assert_eq!(parse_process_group("12 (cut"), None);
+    }
+
+    #[test]
+    fn the_group_of_this_process_is_known_and_that_of_none_is_not() {
+        let own = rustix::process::getpgrp().as_raw_nonzero().get();
+        assert_eq!(process_group(std::process::id()), Some(own));
+        assert_eq!(process_group(0), None);
     }
 
     #[test]

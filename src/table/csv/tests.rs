@@ -1,5 +1,7 @@
 use super::*;
-use crate::table::{Build, Ceilings, Cluster, Key, Measured, Provenance, Resolved, State};
+use crate::table::{
+    Build, Ceilings, Cluster, GpuState, Gpus, Key, Measured, Provenance, Resolved, State,
+};
 use crate::terms::{Mark, Phase};
 use insta::assert_snapshot;
 use proptest::collection::{btree_map, vec};
@@ -32,6 +34,8 @@ prop_compose! {
         losses in [prop::option::of(number()), prop::option::of(number())],
         parameter_digest in any::<String>(),
         convolution in any::<String>(),
+        timing in any::<String>(),
+        gpus in gpus(),
         cluster in cluster(),
     ) -> Measured {
         Measured {
@@ -57,7 +61,43 @@ prop_compose! {
             peak_memory_bytes: counts[3],
             cpu_seconds: times[3],
             convolution,
+            timing,
+            gpus,
             cluster,
+        }
+    }
+}
+
+prop_compose! {
+    fn gpus()(
+        texts in vec(any::<String>(), 2),
+        numbers in vec(prop::option::of(number()), 3),
+        counts in vec(prop::option::of(any::<u64>()), 2),
+    ) -> Gpus {
+        Gpus {
+            devices: texts[0].clone(),
+            name: texts[1].clone(),
+            launches_per_step: numbers[0],
+            graph_launches: counts[0],
+            host_step_seconds: numbers[1],
+            host_bound_share: numbers[2],
+            memory_bytes: counts[1],
+        }
+    }
+}
+
+prop_compose! {
+    fn gpu_state()(
+        numbers in vec(prop::option::of(number()), 3),
+        throttle_reasons in any::<String>(),
+        other_processes in prop::option::of(any::<u64>()),
+    ) -> GpuState {
+        GpuState {
+            clock_megahertz: numbers[0],
+            temperature_celsius: numbers[1],
+            power_watts: numbers[2],
+            throttle_reasons,
+            other_processes,
         }
     }
 }
@@ -102,7 +142,7 @@ prop_compose! {
 prop_compose! {
     fn row()(
         numbers in vec(any::<u32>(), 5),
-        text in vec(any::<String>(), 14),
+        text in vec(any::<String>(), 15),
         cell in "[0-9a-f]{12}",
         outcome in prop::sample::select(Outcome::VARIANTS),
         marks in vec(prop::sample::select(Mark::VARIANTS), 0..3),
@@ -113,6 +153,7 @@ prop_compose! {
         ceilings in vec(prop::option::of(number()), 5),
         seen in vec(prop::option::of(number()), 5),
         throttle_count in prop::option::of(any::<u64>()),
+        gpus in gpu_state(),
     ) -> RepeatRow {
         let mut text = text.into_iter();
         let mut next = || text.next().unwrap();
@@ -152,9 +193,11 @@ prop_compose! {
                 temperature_celsius: seen[3],
                 throttle_count,
                 memory_pressure_share: seen[4],
+                gpus,
             },
             provenance: Provenance {
                 machine: next(),
+                gpu_driver: next(),
                 xrun_version: next(),
                 program: next(),
                 git_revision: next(),

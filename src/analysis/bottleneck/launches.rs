@@ -1,0 +1,142 @@
+//! Whether a GPU waits for its host: what a step puts on its queue, how much of the step that takes the
+//! host, and what a CUDA graph does about it.
+
+use crate::analysis::bottleneck::replicas;
+use crate::analysis::scaling::View;
+use crate::analysis::speedup::speedup;
+use crate::analysis::summary::{CellSummary, Figures};
+use crate::analysis::wording::{percent, rate, times_as_much};
+use crate::table::Gpus;
+use crate::units::{Seconds, grouped};
+
+/// From this share of the step on the host sets its pace. What is left is waiting for the GPU at the end
+/// of a window, and work that the host does beside.
+const NEARLY_ALL: f64 = 0.8;
+
+/// A launch takes the host some microseconds. Where it takes longer than this, in seconds, the host waits
+/// for a place on a queue that is full (CUDA's hold about a thousand launches): the GPU sets the pace.
+const LONGEST: f64 = 20e-6;
+
+/// What the host does, and what would relieve it; none where the GPU sets the pace, or nobody told.
+pub fn bound(view: &View, cell: &CellSummary, figures: &Figures) -> Option<String> {
+    let share = figures.optional(|repeat| repeat.measured.gpus.host_bound_share)?;
+    let launches = figures.optional(|repeat| repeat.measured.gpus.launches_per_step)?;
+    let each = figures.optional(|repeat| seconds_of_a_launch(&repeat.measured.gpus))?;
+    if share.low? < NEARLY_ALL || each.median > LONGEST {
+        return None;
+    }
+    let queue = match cell.replicas {
+        1 => "the queue".to_owned(),
+        _ => format!("the queue of each of {}", replicas(cell)),
+    };
+    let told = format!(
+        "the host puts {} launches a step on {queue} in {} each, which takes {} of the step",
+        grouped(launches.median),
+        Seconds(each.median),
+        percent(&share)
+    );
+    let replays = (figures.repeats.iter())
+        .any(|repeat| repeat.measured.gpus.graph_launches.is_some_and(|n| n > 0));
+    Some(format!("{told}; {}", relief(view, cell, replays)))
+}
+
+fn seconds_of_a_launch(gpus: &Gpus) -> Option<f64> {
+    let launches = gpus.launches_per_step.filter(|launches| *launches > 0.0)?;
+    Some(gpus.host_step_seconds? / launches)
+}
+
+/// What spares launches of a distortion on the GPU; none where that is one already.
+pub fn fewer(cell: &CellSummary) -> Option<String> {
+    let small = matches!(
+        cell.value("input.device_pipeline"),
+        Some("per-image" | "batched")
+    );
+    let advice = "input.device_pipeline = \"fused\" distorts a batch with one launch";
+    small.then(|| advice.to_owned())
+}
+
+/// What to do about it, or what was done.
+fn relief(view: &View, cell: &CellSummary, replays: bool) -> String {
+    if cell.value("devices.cuda_graph") == Some("false") {
+        return with_graph(view, cell).unwrap_or_else(|| {
+            "a CUDA graph (devices.cuda_graph = true) would put them there as one".to_owned()
+        });
+    }
+    match replays {
+        true => "though CUDA graphs replay what they can; a larger local batch gives each launch \
+                 more to do"
+            .to_owned(),
+        false => "nothing of it was captured in a CUDA graph; a larger local batch gives each \
+                  launch more to do"
+            .to_owned(),
+    }
+}
+
+/// What the same cell reaches with graphs, where that was measured.
+fn with_graph(view: &View, cell: &CellSummary) -> Option<String> {
+    let other = view.companions().other_launching(cell)?;
+    let there = rate(&other.figures.as_ref()?.throughput());
+    let times = times_as_much(&speedup(other, cell)?.ratio);
+    Some(format!("with a CUDA graph {there}, {times}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analysis::sample_rows::{RowBuilder, cifar_story};
+    use crate::analysis::{Summary, arrange, explain};
+    use crate::terms::Phase;
+
+    /// The sentence on the last of these cells.
+    fn told(cells: &[RowBuilder]) -> String {
+        let rows: Vec<_> = cells
+            .iter()
+            .flat_map(|cell| cell.clone().repeats(6))
+            .collect();
+        let (summary, story) = (Summary::of(&rows), cifar_story());
+        let view = arrange(&summary, &story, &story.leading_chart()).unwrap();
+        explain(&view).findings.pop().unwrap().sentence
+    }
+
+    /// One GPU without input, whose host launches for so much of the step.
+    fn launching(replicas: u32, host: f64, graphs: u64) -> RowBuilder {
+        let cell = RowBuilder::cifar10(replicas).input("no input");
+        cell.rate(40_000.0).on_gpus(812.0, host, graphs)
+    }
+
+    #[test]
+    fn a_host_that_launches_all_the_time_bounds_the_step() {
+        let plain = launching(1, 0.96, 0).set("devices.cuda_graph", "false");
+        insta::assert_snapshot!(told(&[plain]), @"");
+        let captured = launching(2, 0.9, 100).set("devices.cuda_graph", "true");
+        insta::assert_snapshot!(told(&[captured]), @"");
+        let uncaptured = launching(1, 0.9, 0).set("devices.cuda_graph", "true");
+        insta::assert_snapshot!(told(&[uncaptured]), @"");
+    }
+
+    #[test]
+    fn what_the_same_cell_reaches_with_graphs_is_told_where_it_was_measured() {
+        let graph = |word: &str| {
+            let cell = launching(1, 0.96, 0).set("devices.cuda_graph", word);
+            cell.axis("input", &format!("graph {word}"))
+        };
+        insta::assert_snapshot!(told(&[graph("true").rate(90_000.0), graph("false")]), @"");
+    }
+
+    #[test]
+    fn a_host_that_has_time_left_bounds_nothing() {
+        let queue_is_full = launching(1, 0.99, 0).rate(4_000.0);
+        assert!(told(&[queue_is_full]).starts_with("no input: compute-bound: "));
+        insta::assert_snapshot!(told(&[launching(1, 0.4, 0)]), @"");
+    }
+
+    #[test]
+    fn distortion_by_many_small_operations_is_said_to_be_launches() {
+        let cell = RowBuilder::cifar10(1)
+            .input("input on device")
+            .set("input.device_pipeline", "per-image")
+            .phase(Phase::Distort, 0.8)
+            .rate(5_000.0)
+            .on_gpus(10_000.0, 0.97, 0);
+        insta::assert_snapshot!(told(&[cell]), @"");
+    }
+}
