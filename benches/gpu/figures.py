@@ -45,7 +45,7 @@ def outcomes(folder):
             print(f"  {count} {outcome}: {reason}")
     wrong = set(counts) - {"completed", "skipped"}
     if wrong or not counts["completed"]:
-        fail(f"{', '.join(sorted(wrong))} among the rows" if wrong else "nothing was measured")
+        fail(f"there are rows that are {', '.join(sorted(wrong))}" if wrong else "nothing was measured")
 
 
 def losses(folder):
