@@ -1,62 +1,49 @@
 //! Whole training steps as a worker runs them: input, forward, loss, backward, exchange and update,
-//! one pinned thread for each core that is named. Prints one line of JSON with the seconds of every
-//! step of replica 0.
+//! one pinned thread for each core that is named, or one replica on a GPU. Prints one line of JSON with
+//! the mean seconds of a step in every window of replica 0: one step on a CPU, several on a GPU.
 //!
 //!     cargo bench --bench step -- --cores 0                                # cifar10, one thread
 //!     cargo bench --bench step -- --cores 0,1 --convolution direct
 //!     cargo bench --bench step -- --cores 0,1 --replicas 2                 # one thread each
 //!     cargo bench --bench step -- --model mlp --cores 0,1 --batch 128 --check
+//!     cargo bench --bench step --features cuda,cudnn -- --gpu first --batch 1024 --steps 500 --tf32
+//!
+//! `--gpu` names a GPU by its UUID, or the first that NVML finds, and `--cores` are then those of its
+//! host threads; without `--no-graph` the step is captured in a CUDA graph.
 //!
 //! With `--check` the line also has the worst relative L2 distance of a variable's gradient in f32
-//! from the one in f64, over a batch of 32, and whether both found all maxima of the pooling layers
-//! at the same places. Where they did not, rounding has resolved a tie in another way: so up to eight
-//! random batches are tried for one without.
+//! from the one in f64 on the CPU, over a batch of 32, and whether both found all maxima of the pooling
+//! layers at the same places. Where they did not, rounding has resolved a tie in another way: so up to
+//! eight random batches are tried for one without. A GPU does not tell its places: there the batch with
+//! the least distance counts, since an error of a kernel shows in all of them.
 
 #[path = "step/check.rs"]
 mod check;
+#[path = "step/options.rs"]
+mod options;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use options::Options;
 use serde_json::json;
-use std::str::FromStr;
 use std::time::Instant;
 use strum::VariantArray;
 use xrun::protocol::{DeviceJob, Job, VERSION};
-use xrun::spec::settings::Settings;
-use xrun::terms::{Convolution, InputSource, ModelName, Phase, Topology};
+use xrun::terms::{Convolution, Phase};
 use xrun::worker::replica::{self, Outcome};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-struct Options {
-    settings: Settings,
-    cores: Vec<usize>,
-    check: bool,
-}
-
 fn main() -> Result<()> {
     // SAFETY: no other thread has been started yet.
     unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
-    let options = options(std::env::args().skip(1))?;
+    let options = Options::read(std::env::args().skip(1))?;
     let cache = tempfile::tempdir()?;
     let job = job(&options, cache.path().into());
     let outcomes = run(&job)?;
-    let seconds: Vec<f64> = (outcomes[0].windows.iter())
-        .map(|window| window.seconds)
-        .collect();
-    let mut line = json!({
-        "program": "xrun",
-        "model": options.settings.model.to_string(),
-        "batch": options.settings.local_batch * job.devices.len(),
-        "threads": options.cores.len(),
-        "replicas": job.devices.len(),
-        "convolution": in_words(&outcomes[0].convolutions),
-        "seconds": seconds,
-        "phase_seconds": phases(&outcomes[0]),
-        "peak_memory_bytes": xrun::worker::resources::peak_memory_bytes(),
-    });
+    let mut line = line(&options, &job, &outcomes[0]);
     if options.check {
-        let checked = check::gradients(&options.settings)?;
+        let checked = check::gradients(&options.settings, options.gpu.as_deref())?;
         line["gradient_error"] = json!(checked.worst);
         line["same_places"] = json!(checked.same_places);
     }
@@ -64,62 +51,36 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<Options> {
-    let mut model = ModelName::Cifar10;
-    let (mut batch, mut steps, mut warmup_steps, mut replicas) = (128, 40, 5, 1);
-    let (mut cores, mut convolution, mut check) = (vec![0], Convolution::Auto, false);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--bench" => {} // cargo's own
-            "--check" => check = true,
-            "--model" => model = parsed(&value()?)?,
-            "--batch" => batch = parsed(&value()?)?,
-            "--steps" => steps = parsed(&value()?)?,
-            "--warmup" => warmup_steps = parsed(&value()?)?,
-            "--replicas" => replicas = parsed(&value()?)?,
-            "--convolution" => convolution = parsed(&value()?)?,
-            "--cores" => cores = value()?.split(',').map(parsed).collect::<Result<_>>()?,
-            _ => bail!("unknown argument {arg}: see the head of benches/step.rs"),
-        }
-    }
-    if replicas == 0 || cores.len() % replicas != 0 || batch % replicas != 0 {
-        bail!("cores and batch are divided among the replicas: {replicas} does not divide them");
-    }
-    let defaults = Settings::defaults(model);
-    let settings = Settings {
-        local_batch: batch / replicas,
-        convolution,
-        input_source: match model {
-            ModelName::Cifar10 => InputSource::Resident,
-            _ => defaults.input_source,
-        },
-        devices_per_worker: replicas,
-        device_threads: cores.len() / replicas,
-        topology: match replicas {
-            1 => Topology::Single,
-            _ => Topology::Replicated,
-        },
-        warmup_steps,
-        steps,
-        ..defaults
-    };
-    Ok(Options {
-        settings,
-        cores,
-        check,
+/// What is printed of the first replica.
+fn line(options: &Options, job: &Job, outcome: &Outcome) -> serde_json::Value {
+    let seconds: Vec<f64> = (outcome.windows.iter())
+        .map(|window| window.seconds / window.steps as f64)
+        .collect();
+    json!({
+        "program": "xrun",
+        "model": options.settings.model.to_string(),
+        "batch": options.settings.local_batch * job.devices.len(),
+        "threads": options.cores.len(),
+        "replicas": job.devices.len(),
+        "convolution": in_words(&outcome.convolutions),
+        "timing": outcome.timing,
+        "seconds": seconds,
+        "phase_seconds": phases(outcome),
+        "gpu": outcome.report.gpu,
+        "peak_memory_bytes": xrun::worker::resources::peak_memory_bytes(),
     })
-}
-
-fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(word: &str) -> Result<T> {
-    word.parse()
-        .with_context(|| format!("cannot understand {word}"))
 }
 
 fn job(options: &Options, cache: std::path::PathBuf) -> Job {
     let threads = options.settings.device_threads;
-    let device = |cores: &[usize]| DeviceJob::Cpu {
-        cores: cores.to_vec(),
+    let device = |cores: &[usize]| match &options.gpu {
+        None => DeviceJob::Cpu {
+            cores: cores.to_vec(),
+        },
+        Some(uuid) => DeviceJob::Cuda {
+            uuid: uuid.clone(),
+            cores: cores.to_vec(),
+        },
     };
     Job {
         protocol: VERSION,

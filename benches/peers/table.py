@@ -26,14 +26,20 @@ class Results:
 
 
 def text(case, cores, results):
-    """The table of one case, with its title."""
+    """The table of one case, with its title; without cores it ran on a GPU."""
     what = "input pipeline" if case.model == "input" else case.model
-    lines = ["", f"{case.name}: {what}, batch {case.batch}, pinned to cores {', '.join(map(str, cores))}"]
+    where = f"pinned to cores {', '.join(map(str, cores))}" if cores else "on a GPU"
+    lines = ["", f"{case.name}: {what}, batch {case.batch}, {where}"]
     for name, rates in sorted(results.rates.items()):
         lines.append(f"  {label(name, results.lines[name]):24} {statistics.median(rates.values()):12,.0f} examples/s")
     for own in sorted(results.xrun):
         lines += [against(results, own, peer) for peer in results.peers()]
     return "\n".join(lines)
+
+
+def best_peer(results):
+    """The peer with the highest median; none where no peer gave a figure."""
+    return max(results.peers(), key=lambda name: statistics.median(results.rates[name].values()), default=None)
 
 
 def label(name, line):
