@@ -57,7 +57,10 @@ fn skipped_for_want_of_a_gpu(name: &str, rows: &[HashMap<String, String>]) {
     assert!(!rows.is_empty(), "{name} has rows");
     for row in rows {
         assert_eq!(row["outcome"], "skipped", "{name}: {row:?}");
-        assert!(row["reason"].starts_with("no GPU found by NVML: "), "{name}: {row:?}");
+        assert!(
+            row["reason"].starts_with("no GPU found by NVML: "),
+            "{name}: {row:?}"
+        );
     }
 }
 

@@ -12,7 +12,7 @@ use xrun::worker::exchange::{Meeting, group};
 use xrun::worker::layer::Tape;
 use xrun::worker::model::{self, Model};
 use xrun::worker::parameters::{Parameters, values};
-use xrun::worker::step_loop::{Pace, Seen, StepLoop};
+use xrun::worker::step_loop::{Graphs, Pace, Seen, StepLoop};
 
 fn job(settings: &Settings, role: RoleName, rank: usize, token: &str) -> Job {
     let device = DeviceJob::Cpu { cores: vec![0] };
@@ -75,6 +75,7 @@ impl Worker {
                 }),
                 exchange: member,
                 tape: Tape::default(),
+                graphs: Graphs::default(),
                 start_line: start_line.clone(),
                 pace: Pace::of(settings),
                 places: parameters.places(),
