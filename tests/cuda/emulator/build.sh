@@ -23,9 +23,10 @@ for folder in "$registry"/*/candle-kernels-*/src; do
   [ -d "$folder" ] && cp "$folder"/*.cu "$folder"/*.cuh "$out/candle/"
 done
 
-# names LIBRARY: every function that the program could ask the library for, from cudarc's declarations.
+# names LIBRARY: every function that the program could ask the library for, from cudarc's declarations, and as it is
+# called where the default stream is one for each thread.
 names() {
-  cat "$registry"/*/cudarc-*/src/"$1"/sys/mod.rs 2>/dev/null | grep -oE '\bfn p?(cu|nccl|nvrtc)[A-Za-z0-9_]*' | cut -c4- | sort -u
+  cat "$registry"/*/cudarc-*/src/"$1"/sys/mod.rs 2>/dev/null | grep -oE '\bfn p?(cu|nccl|nvrtc)[A-Za-z0-9_]*' | cut -c4- | sort -u | sed -E 'p; s/$/_ptsz/'
 }
 # object SOURCE: compiles it if it or a header is newer than what is there.
 object() {
@@ -59,7 +60,7 @@ for source in "${machine[@]}" nvrtc cublas curand cudnn convolution nccl nccl_ro
 }
 # What nvcc's own object files register at the start of a program; none of it is called afterwards.
 registered=(__cudaRegisterFatBinary __cudaRegisterFatBinaryEnd __cudaUnregisterFatBinary __cudaRegisterFunction __cudaRegisterVar
-            __cudaPushCallConfiguration __cudaPopCallConfiguration __cudaInitModule __cudaGetKernel __cudaLaunchKernel)
+            __cudaPushCallConfiguration __cudaPopCallConfiguration __cudaInitModule __cudaGetKernel __cudaLaunchKernel __cudaLaunchKernel_ptsz)
 build libcuda.so.1 '' 801 driver "${machine[@]/%/.o}"
 build libnvrtc.so.13 libnvrtc.so.13 11 nvrtc nvrtc.o
 build libcublas.so.13 libcublas.so.13 15 cublas cublas.o

@@ -2,6 +2,9 @@
 #include "check.h"
 
 static const char* kSource = R"(
+extern __shared__ float2 room[];
+__device__ void keep(float value) { room->x = value; float* at = &room->y; *at = value + 1; }
+extern "C" __global__ void through_room(float* out) { keep(*out); out[1] = room[0].x + reinterpret_cast<float*>(room)[1]; }
 template <typename T> __device__ T twice(T value) { return value + value; }
 extern "C" __global__ void __launch_bounds__(256) scale(const float* __restrict__ in, float4* out, int n, float factor) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -56,6 +59,9 @@ void check_kernels(const Machine& machine) {
   OK(launch(load(kSource, "reverse"), 1, 32, 128, machine.stream, data));
   EQUAL(download<int>(data, 32)[1], 1630);
   EQUAL(launch(load(kSource, "reverse"), 1, 32, 50000, machine.stream, data), 1);
+
+  OK(launch(load(kSource, "through_room"), 1, 1, 8, machine.stream, out));
+  EQUAL(download<float>(out, 2)[1], 2 * 523776.0f + 1);
 
   aborts("20 of 32 threads wait at __syncthreads() and 12 have returned", [&] { launch(load(kSource, "half_barrier"), 1, 32, 0, machine.stream, data); });
   aborts("kernel overrun: thread (0, 0, 0)", [&] { launch(load(kSource, "overrun"), 1, 1, 0, machine.stream, data, 32); });

@@ -117,10 +117,10 @@ static std::vector<KernelName> take_kernels(std::string& text) {
   return kernels;
 }
 
-// `extern __shared__ T name[]` becomes a pointer to the launch's dynamic shared memory, other shared variables become
-// one for each host thread: the blocks of a launch run one after the other.
+// `extern __shared__ T name[]` becomes a pointer to the launch's dynamic shared memory (outside of functions a macro,
+// since it moves with each launch), other shared variables become one for each host thread: the blocks of a launch run one after the other.
 static std::string with_shared(const std::string& text) {
-  static const std::regex dynamic(R"(extern\s+__emulated_shared__\s+(?:__attribute__\s*\(\(aligned\([^()]*\)\)\)\s*)?([\w\s:]+?)\s*(\w+)\s*\[\s*\]\s*;)");
+  static const std::regex dynamic(R"(extern\s+__emulated_shared__\s+(?:__attribute__\s*\(\(aligned\([^()]*\)\)\)\s*)?([\w\s:<>,]+?)\s*(\w+)\s*\[\s*\]\s*;)");
   std::string result;
   size_t done = 0;
   int depth = 0;
@@ -130,7 +130,7 @@ static std::string with_shared(const std::string& text) {
     result += text.substr(done, at - done);
     std::string type = (*it)[1], name = (*it)[2];
     result += depth > 0 ? type + "* const " + name + " = static_cast<" + type + "*>(emulated_dynamic_shared());"
-                        : "static EmulatedDynamicShared<" + type + "> " + name + ";";
+                        : "\n#define " + name + " (static_cast<" + type + "*>(emulated_dynamic_shared()))\n";
     done = at + size_t(it->length());
   }
   result += text.substr(done);
@@ -174,9 +174,9 @@ static std::string preprocessor_options(const std::vector<std::string>& options,
   return result;
 }
 
-static bool build(const std::string& source, const std::string& words, const std::string& base, Compiled* result) {
+static bool build(const std::string& source, const std::string& name, const std::string& words, const std::string& base, Compiled* result) {
   std::string log = base + ".log", device = emulator_folder() + "/device";
-  write_file(base + ".cu", source);
+  write_file(base + ".cu", "#line 1 \"" + name + "\"\n" + source);
   bool ok = run_compiler("-E -x c++ -std=c++17 -D__global__=__emulated_global__ -D__shared__=__emulated_shared__ '-D__launch_bounds__(...)=__emulated_bounds__(__VA_ARGS__)'"
                          " -I" + quoted(device) + words + " -include emulated_device.h -o " + quoted(base + ".ii") + " " + quoted(base + ".cu"), log);
   if (ok) {
@@ -218,7 +218,7 @@ Compiled compile_device_code(const std::string& source, const std::string& name,
   }
   static std::atomic<unsigned> number{0};
   std::string base = key + "." + std::to_string(getpid()) + "." + std::to_string(number++);
-  result.ok = build(source, words, base, &result);
+  result.ok = build(source, name, words, base, &result);
   if (result.ok) {
     std::string list;
     for (const std::string& kernel : result.kernels) list += kernel + "\n";

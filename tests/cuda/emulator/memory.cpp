@@ -300,6 +300,7 @@ EXPORT CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr* out, void* pointer, un
 EXPORT CUresult cuDeviceGetDefaultMemPool(void** pool, CUdevice device) { *pool = devices()[size_t(device)]; return CUDA_SUCCESS; }
 EXPORT CUresult cuDeviceGetMemPool(void** pool, CUdevice device) { return cuDeviceGetDefaultMemPool(pool, device); }
 EXPORT CUresult cuMemPoolSetAttribute(void*, int, void*) { return CUDA_SUCCESS; }
+EXPORT CUresult cuMemPoolSetAccess(void*, const void*, size_t) { return CUDA_SUCCESS; }
 EXPORT CUresult cuMemPoolTrimTo(void*, size_t) { return CUDA_SUCCESS; }
 EXPORT CUresult cuMemPoolGetAttribute(void* pool, int attribute, void* value) {
   *static_cast<uint64_t*>(value) = attribute >= 5 ? static_cast<Device*>(pool)->used : 0;

@@ -28,7 +28,7 @@ static void* load_copy(const std::string& path) {
   std::string copy = path + "." + std::to_string(getpid()) + "." + std::to_string(number++);
   std::ofstream(copy, std::ios::binary) << std::ifstream(path, std::ios::binary).rdbuf();
   void* library = dlopen(copy.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) fprintf(stderr, "emulated GPU: module %s: %s\n", path.c_str(), dlerror());
+  if (!library) fprintf(stderr, "emulated GPU: module %s: %s (was it compiled with an emulation that is gone?)\n", path.c_str(), dlerror());
   unlink(copy.c_str());
   return library;
 }

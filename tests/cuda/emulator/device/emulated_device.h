@@ -47,8 +47,3 @@ template <class... A> struct EmulatedCall<void (*)(A...)> {
   }
 };
 constexpr unsigned emulated_bound(unsigned threads = 1024, unsigned = 0, unsigned = 0) { return threads; }
-
-// `extern __shared__ T name[]` outside a function.
-template <class T> struct EmulatedDynamicShared {
-  operator T*() const { return static_cast<T*>(emulated_dynamic_shared()); }
-};
