@@ -1,18 +1,23 @@
 // Biases, the function behind them, and the gradients of both: of dense layers, and of convolutions with
 // nothing behind them.
 
-// Four numbers in a row, loaded and stored at once.
-struct alignas(16) Four {
-    real at[4];
+// Neighbouring numbers, loaded and stored at once.
+template <int N> struct alignas(N * sizeof(real) > 16 ? 16 : N * sizeof(real)) Few {
+    real at[N];
 };
 
-static __device__ __forceinline__ Four &four_at(real *numbers) {
-    return *reinterpret_cast<Four *>(numbers);
+typedef Few<4> Four;
+
+template <int N> static __device__ __forceinline__ Few<N> &few_at(real *numbers) {
+    return *reinterpret_cast<Few<N> *>(numbers);
 }
 
-static __device__ __forceinline__ const Four &four_at(const real *numbers) {
-    return *reinterpret_cast<const Four *>(numbers);
+template <int N> static __device__ __forceinline__ const Few<N> &few_at(const real *numbers) {
+    return *reinterpret_cast<const Few<N> *>(numbers);
 }
+
+static __device__ __forceinline__ Four &four_at(real *numbers) { return few_at<4>(numbers); }
+static __device__ __forceinline__ const Four &four_at(const real *numbers) { return few_at<4>(numbers); }
 
 // What is not a number stays.
 static __device__ __forceinline__ real activated(real number, bool rectified) {

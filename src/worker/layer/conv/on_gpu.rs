@@ -79,11 +79,14 @@ impl Call<'_> {
         }
     }
 
-    fn stage(&self) -> Stage<'_> {
+    /// What stands behind the convolution, given these of its tensors.
+    fn stage<T: Scalar>(&self, spans: &[Span<T>]) -> Stage<'_> {
         Stage {
             gpu: self.gpu,
             pass: &self.pass,
             batch: self.batch,
+            takes_fours: self.pass.filters.is_multiple_of(4)
+                && spans.iter().all(|span| span.has_fours()),
         }
     }
 
@@ -101,7 +104,7 @@ impl Call<'_> {
         };
         let method = room.method(self.algorithm, sizes)?;
         method.convolve(self.gpu, sizes, [x, w], whole)?;
-        self.stage().forward(whole, b, out, room)
+        self.stage(&[out, b]).forward(whole, b, out, room)
     }
 
     /// Overwrites the gradients that are wanted.
@@ -113,7 +116,7 @@ impl Call<'_> {
     ) -> Result<()> {
         let [x, w, b] = call.args.map(|arg| arg.data);
         let (y, dy) = (call.result.data, call.gradient.data);
-        let (before, sums) = self.stage().backward([y, dy, b], room)?;
+        let (before, sums) = self.stage(&[y, dy, b]).backward([y, dy, b], room)?;
         let sizes = self.sizes();
         let method = room.method(self.algorithm, sizes)?;
         let parts = match dw {

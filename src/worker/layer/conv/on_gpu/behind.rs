@@ -21,21 +21,24 @@ pub struct Stage<'a> {
     pub gpu: &'a Gpu,
     pub pass: &'a Pass,
     pub batch: usize,
+    /// Whether a thread has four neighbouring channels.
+    pub takes_fours: bool,
 }
 
-/// A block of threads, as (channels, pixels).
+/// A block of threads, so many for the channels of each of its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Block {
-    channels: usize,
+    lanes: usize,
     pixels: usize,
 }
 
 impl Block {
-    fn of(channels: usize) -> Self {
-        let channels = channels.next_power_of_two().min(THREADS);
+    /// For pixels whose channels take so many threads.
+    fn of(lanes: usize) -> Self {
+        let lanes = lanes.next_power_of_two().min(THREADS);
         Self {
-            channels,
-            pixels: THREADS / channels,
+            lanes,
+            pixels: THREADS / lanes,
         }
     }
 
@@ -44,7 +47,7 @@ impl Block {
         let int = |count| u32::try_from(count).expect("a grid has fewer than 2^32 blocks");
         Launch {
             grid: [int(blocks), int(columns), 1],
-            block: [int(self.channels), int(self.pixels), 1],
+            block: [int(self.lanes), int(self.pixels), 1],
             shared_bytes: 0,
         }
     }
@@ -68,18 +71,19 @@ impl Stage<'_> {
             Behind::Nothing | Behind::Maxima => {
                 let mut args = vec![whole, b, y, places, Arg::size(out.len())];
                 args.extend(self.windows());
-                args.push(self.pass.activation.is_rectified());
-                let launch = Launch::each(out.len());
+                args.extend([self.pass.activation.is_rectified(), self.fours()]);
+                let launch = Launch::each(out.len() / self.of_a_thread());
                 self.gpu.launch::<T>("conv_maxima", launch, &args)
             }
             Behind::NormalisedMaxima(lrn) => {
                 let maxima = room.maxima.at_least(self.gpu, out.len())?;
-                let block = Block::of(self.pass.filters);
+                let block = self.block();
                 let pixels = out.len() / self.pass.filters;
                 let mut args = vec![whole, b, y, maxima.into(), places, Arg::size(pixels)];
                 args.extend(self.windows());
                 args.push(self.pass.activation.is_rectified());
                 args.extend(normal::<T>(lrn));
+                args.push(self.fours());
                 let launch = block.launch(pixels.div_ceil(block.pixels), 1);
                 let shared = self.shared::<T>(block.pixels)?;
                 let launch = launch.with_shared(shared);
@@ -92,6 +96,7 @@ impl Stage<'_> {
                 args.extend(self.windows());
                 args.push(self.pass.activation.is_rectified());
                 args.extend(normal::<T>(lrn));
+                args.push(self.fours());
                 let [height, width] = self.pass.result_size();
                 let blocks = self.batch * height * width.div_ceil(run);
                 let shared = self.shared::<T>(pixels_of(run))?;
@@ -125,6 +130,7 @@ impl Stage<'_> {
                 let mut args = known.to_vec();
                 args.extend([sums.into(), Arg::size(pixels), Arg::size(self.pass.filters)]);
                 args.extend(normal::<T>(lrn));
+                args.push(self.fours());
                 let launch = self.launch_with_pixels::<T>(sums)?;
                 self.gpu
                     .launch::<T>("conv_normalised_maxima_back", launch, &args)?;
@@ -142,6 +148,7 @@ impl Stage<'_> {
                 args.extend(self.windows());
                 args.push(self.pass.activation.is_rectified());
                 args.extend(normal::<T>(lrn));
+                args.push(self.fours());
                 let launch = self.launch_with_pixels::<T>(sums)?;
                 self.gpu
                     .launch::<T>("conv_maxima_of_normalised_back", launch, &args)?;
@@ -168,6 +175,7 @@ impl Stage<'_> {
             sums.into(),
             Arg::size(self.pixels()),
             Arg::size(self.pass.filters),
+            self.fours(),
         ];
         let launch = self.launch_by_channels(sums);
         self.gpu.launch::<T>("conv_rectified_back", launch, &args)?;
@@ -187,12 +195,32 @@ impl Stage<'_> {
         let mut args = vec![dy.into(), places.into(), before.into(), Arg::maybe(sums)];
         args.push(Arg::size(self.pixels()));
         args.extend(self.windows());
+        args.push(self.fours());
         let launch = match sums {
             Some(sums) => self.launch_by_channels(sums),
-            None => self.by_channels(self.pixels().div_ceil(Block::of(self.pass.filters).pixels)),
+            None => self.by_channels(self.pixels().div_ceil(self.block().pixels)),
         };
         self.gpu.launch::<T>("conv_maxima_back", launch, &args)?;
         Ok(before)
+    }
+
+    /// Channels that a thread has.
+    fn of_a_thread(self) -> usize {
+        if self.takes_fours { 4 } else { 1 }
+    }
+
+    /// Threads that the channels of a pixel take.
+    fn lanes(self) -> usize {
+        self.pass.filters / self.of_a_thread()
+    }
+
+    fn block(self) -> Block {
+        Block::of(self.lanes())
+    }
+
+    /// As kernels are told.
+    fn fours(self) -> Arg {
+        Arg::U32(u32::from(self.takes_fours))
     }
 
     /// Pixels of what the convolution gives.
@@ -202,7 +230,7 @@ impl Stage<'_> {
 
     /// Room for a row of sums for each block that takes some of so many pixels.
     fn sums<T: Scalar>(self, pixels: usize, room: &mut GpuRoom<T>) -> Result<Span<T>> {
-        let block = Block::of(self.pass.filters);
+        let block = self.block();
         let rows = pixels.div_ceil(block.pixels).min(BLOCKS);
         room.sums.at_least(self.gpu, rows * self.pass.filters)
     }
@@ -213,13 +241,13 @@ impl Stage<'_> {
     }
 
     fn by_channels(self, blocks: usize) -> Launch {
-        let block = Block::of(self.pass.filters);
-        block.launch(blocks, self.pass.filters.div_ceil(block.channels))
+        let block = self.block();
+        block.launch(blocks, self.lanes().div_ceil(block.lanes))
     }
 
     /// A block for each row of `sums`, with shared memory for three of its pixels' numbers.
     fn launch_with_pixels<T: Scalar>(self, sums: Span<T>) -> Result<Launch> {
-        let block = Block::of(self.pass.filters);
+        let block = self.block();
         let shared = self.shared::<T>(3 * block.pixels)?;
         let launch = block.launch(sums.len() / self.pass.filters, 1);
         Ok(launch.with_shared(shared))
@@ -273,10 +301,10 @@ mod tests {
 
     #[test]
     fn blocks_have_as_many_threads_for_any_number_of_channels() {
-        for (channels, of_block) in [(1, 1), (3, 4), (64, 64), (96, 128), (1000, 256)] {
-            let block = Block::of(channels);
-            assert_eq!(block.channels, of_block);
-            assert_eq!(block.channels * block.pixels, THREADS);
+        for (lanes, of_block) in [(1, 1), (3, 4), (64, 64), (96, 128), (1000, 256)] {
+            let block = Block::of(lanes);
+            assert_eq!(block.lanes, of_block);
+            assert_eq!(block.lanes * block.pixels, THREADS);
         }
     }
 }
