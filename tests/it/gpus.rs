@@ -30,6 +30,7 @@ fail() { echo '{"event":"failed","reason":"'"$1"'","waiting":null}'; exit 1; }
 SCENE
 echo '{"event":"ready","protocol":'$(field protocol)',"program":"fake","address":null}'
 read start
+echo '{"event":"progress","steps":1}'
 echo '{"event":"step","replica":0,"first_step":0,"steps":4,"seconds":0.000001,"phases":[0,0,0,0,0,0,0,0,0,0,0]}'
 echo '{"event":"replica","replica":0,"examples":'$((4 * batch))',"cores":"'$cores'","first_loss":null,"last_loss":null,"input_checksum":1,"parameter_digest":null,"gpu":{"uuid":"'$uuid'","name":"NVIDIA H100","launches":40,"graph_launches":0,"host_seconds":0.0000005,"memory_bytes":1048576,"tf32":false}}'
 echo '{"event":"finished","steps":4,"total_steps":4,"global_steps":4,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":0.000001,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[],"timing":"each step"}'
@@ -165,6 +166,49 @@ fn workers_see_the_gpus_of_their_replicas_alone() {
     ];
     let facts = facts.map(|fact| first[fact].as_str().unwrap());
     assert_eq!(facts, ["GPU-a", "00000000:3B:00.0", "13.0", "9.0", "550.1"]);
+}
+
+#[test]
+fn what_gpus_do_meanwhile_is_in_the_row_and_heat_disturbs_it() {
+    let scene = r#"trap 'sed -i "/ '$$' /d" gpus.txt' EXIT
+echo "process $uuid $$ 1048576 /bin/sh" >>gpus.txt"#;
+    let site = Site::new(TWO, scene, ON_GPUS);
+    // The power cap, which is normal, and heat.
+    let hot = 0x4 | 0x40;
+    site.gpus(&format!("{TWO}state GPU-a 1755 84 350000 {hot}\n"));
+    site.run(&["x.toml"]).expect(0);
+    let row = site.rows().remove(0);
+    assert_eq!(row["outcome"], "completed", "{}", row["reason"]);
+    let reason = "a GPU slowed down (hw-thermal-slowdown)";
+    assert!(row["reason"].contains(reason), "{}", row["reason"]);
+    for (column, value) in [
+        ("marks", "disturbed"),
+        ("devices", "GPU-a"),
+        ("gpu_name", "NVIDIA H100"),
+        ("gpu_driver", "550.1"),
+        ("launches_per_step", "10"),
+        ("graph_launches", "0"),
+        ("timing", "each step"),
+        ("gpu_clock_megahertz", "1755"),
+        ("gpu_temperature_celsius", "84"),
+        ("gpu_power_watts", "350"),
+        ("gpu_throttle_reasons", "sw-power-cap hw-thermal-slowdown"),
+        ("gpu_other_processes", "0"),
+    ] {
+        assert_eq!(row[column], value, "{column}");
+    }
+}
+
+#[test]
+fn workers_that_nvml_shows_on_one_gpu_have_a_wrong_result() {
+    let cluster = "[cluster]\ntopology = \"independent\"\nworkers = 2\n";
+    let scene = r#"echo "process GPU-a $$ 1048576 /bin/sh" >>gpus.txt"#;
+    let site = Site::new(TWO, scene, &format!("{ON_GPUS}{cluster}"));
+    site.run(&["x.toml"]).expect(3);
+    let row = site.rows().remove(0);
+    assert_eq!(row["outcome"], "wrong-result");
+    let reason = "claims GPU-b, where NVML lists no process of it";
+    assert!(row["reason"].contains(reason), "{}", row["reason"]);
 }
 
 #[test]

@@ -8,14 +8,11 @@ use super::schedule::{Schedule, Task};
 use crate::commands::Ending;
 use crate::commands::prepare::{Prepared, cache};
 use crate::launch::progress::Progress;
-use crate::launch::slots::Slots;
 use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session, Update};
 use crate::machine::state::{GpuWatch, Processors, Sensors, Watch};
-use crate::protocol::DeviceJob;
 use crate::table::Journal;
 use crate::terms::Outcome;
 use anyhow::Result;
-use std::collections::BTreeSet;
 
 /// What a run measures with.
 pub struct Campaign<'a> {
@@ -141,7 +138,8 @@ impl Campaign<'_> {
             usable: &usable,
             pinned: &pinned,
         };
-        let gpus = GpuWatch::new(&self.sensors, gpus(&runs.slots));
+        let uuids = runs.slots.gpus().into_iter().map(str::to_owned);
+        let gpus = GpuWatch::new(&self.sensors, uuids.collect());
         let mut watch = Watch::begin(processors, gpus);
         let mut result = self.session.run_repeat(&request(&log), &mut |update| {
             match update {
@@ -175,18 +173,6 @@ impl Campaign<'_> {
         }
         Ok(found.limits)
     }
-}
-
-/// The UUIDs of a cell's GPUs, each once.
-fn gpus(slots: &Slots) -> Vec<String> {
-    let devices = slots.workers.iter().flatten();
-    let uuids: BTreeSet<String> = devices
-        .filter_map(|device| match device {
-            DeviceJob::Cuda { uuid, .. } => Some(uuid.clone()),
-            DeviceJob::Cpu { .. } => None,
-        })
-        .collect();
-    uuids.into_iter().collect()
 }
 
 /// Says that the last repeat was disturbed, and what comes of it.

@@ -5,9 +5,11 @@
 //   cuda 13000
 //   gpu GPU-1 9 0 85899345920 1048576 00000000:3B:00.0 NVIDIA H100
 //   process GPU-1 4242 1073741824 /usr/bin/python3
+//   state GPU-1 1980 61 350000 4
 //   lost GPU-1
 //
-// A gpu has its UUID, compute capability, memory in all and in use, bus and name.
+// A gpu has its UUID, compute capability, memory in all and in use, bus and name; its state is of clock,
+// temperature, milliwatts and reasons of lower clocks.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,8 @@ enum { OK = 0, INVALID = 2, NOT_FOUND = 6, TOO_SMALL = 7, LOST = 15, MOST = 16 }
 typedef struct {
     char uuid[80], bus[32], name[96];
     int major, minor, lost;
-    unsigned long long total, used;
+    unsigned clock, celsius, milliwatts;
+    unsigned long long total, used, reasons;
 } Gpu;
 
 typedef struct {
@@ -52,6 +55,10 @@ static void take(const char *line) {
     if (sscanf(line, "process %79s %u %llu %95[^\n]", process.uuid, &process.pid, &process.bytes,
                process.name) == 4 && machine.processes < MOST)
         machine.process[machine.processes++] = process;
+    if (sscanf(line, "state %79s", uuid) == 1 && find(uuid)) {
+        Gpu *of = find(uuid);
+        sscanf(line, "state %*s %u %u %u %llu", &of->clock, &of->celsius, &of->milliwatts, &of->reasons);
+    }
     if (sscanf(line, "lost %79s", uuid) == 1 && find(uuid)) find(uuid)->lost = 1;
 }
 
@@ -118,6 +125,36 @@ int nvmlDeviceGetCudaComputeCapability(Device device, int *major, int *minor) {
     if (error) return error;
     *major = gpu->major, *minor = gpu->minor;
     return OK;
+}
+
+int nvmlDeviceGetClockInfo(Device device, int kind, unsigned *to) {
+    Gpu *gpu;
+    int error = gpu_of(device, &gpu);
+    (void)kind;
+    if (!error) *to = gpu->clock;
+    return error;
+}
+
+int nvmlDeviceGetTemperature(Device device, int sensor, unsigned *to) {
+    Gpu *gpu;
+    int error = gpu_of(device, &gpu);
+    (void)sensor;
+    if (!error) *to = gpu->celsius;
+    return error;
+}
+
+int nvmlDeviceGetPowerUsage(Device device, unsigned *to) {
+    Gpu *gpu;
+    int error = gpu_of(device, &gpu);
+    if (!error) *to = gpu->milliwatts;
+    return error;
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(Device device, unsigned long long *to) {
+    Gpu *gpu;
+    int error = gpu_of(device, &gpu);
+    if (!error) *to = gpu->reasons;
+    return error;
 }
 
 typedef struct {
