@@ -76,7 +76,9 @@ impl Words {
                 "--warmup" => words.warmup_steps = parsed(&value()?)?,
                 "--replicas" => words.replicas = parsed(&value()?)?,
                 "--convolution" => words.convolution = parsed(&value()?)?,
-                "--cores" => words.cores = value()?.split(',').map(parsed).collect::<Result<_>>()?,
+                "--cores" => {
+                    words.cores = value()?.split(',').map(parsed).collect::<Result<_>>()?
+                }
                 "--gpu" => words.gpu = Some(value()?),
                 _ => bail!("unknown argument {arg}: see the head of benches/step.rs"),
             }
@@ -87,7 +89,9 @@ impl Words {
     fn must_agree(&self) -> Result<()> {
         let replicas = self.replicas;
         if replicas == 0 || self.cores.len() % replicas != 0 || self.batch % replicas != 0 {
-            bail!("cores and batch are divided among the replicas: {replicas} does not divide them");
+            bail!(
+                "cores and batch are divided among the replicas: {replicas} does not divide them"
+            );
         }
         if self.gpu.is_some() && replicas > 1 {
             bail!("--gpu is for one replica: xrun itself runs several on GPUs");
