@@ -213,14 +213,10 @@ fn passes_can_be_captured() {
             let mut one = |tape: &mut Tape| -> Result<Tensor> {
                 tape.rewind();
                 let y = layer.forward(tape, x)?;
-                let gradient = match &gradient {
-                    Some(gradient) => gradient,
-                    empty => {
-                        let numbers = like(&y, &numbers(7, y.shape()))?;
-                        gradient = Some(numbers);
-                        gradient.as_ref().unwrap()
-                    }
-                };
+                if gradient.is_none() {
+                    gradient = Some(like(&y, &numbers(7, y.shape()))?);
+                }
+                let gradient = gradient.as_ref().unwrap();
                 tape.backward_from(gradient)?;
                 Ok(y)
             };
