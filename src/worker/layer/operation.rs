@@ -60,10 +60,7 @@ pub trait Function<const N: usize>: Send + 'static {
         args: [gpu::View<T>; N],
         out: gpu::Span<T>,
         room: &mut Self::GpuRoom<T>,
-    ) -> Result<()> {
-        let _ = (gpu, args, out, room);
-        candle_core::bail!("{} has no kernel for GPUs", Self::NAME)
-    }
+    ) -> Result<()>;
 
     /// Puts on the queue of `gpu` what overwrites the gradient by each argument; those that nobody needs
     /// are none.
@@ -73,10 +70,7 @@ pub trait Function<const N: usize>: Send + 'static {
         call: gpu::Backward<T, N>,
         gradients: [Option<gpu::Span<T>>; N],
         room: &mut Self::GpuRoom<T>,
-    ) -> Result<()> {
-        let _ = (gpu, call, gradients, room);
-        candle_core::bail!("{} has no kernel for GPUs", Self::NAME)
-    }
+    ) -> Result<()>;
 
     /// Where the maxima of a pooling function were found in the pass forward.
     fn places<T: Scalar>(_: &Self::Room<T>) -> Option<&[u8]> {
