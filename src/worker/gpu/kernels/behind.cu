@@ -171,13 +171,18 @@ extern "C" __global__ void conv_maxima(const real *__restrict__ whole, const rea
 // have four channels.
 extern __shared__ Four behind_room[];
 
+static __device__ __forceinline__ real *room_of_block() {
+    Four *room = behind_room;
+    return room->at;
+}
+
 template <int N>
 static __device__ void put_normalised_maxima(const ConvPooled &pooled, const ConvNormal &normal, const real *whole,
                                              const real *b, real *y, real *maxima, unsigned char *places,
                                              unsigned pixels, bool rectified) {
     unsigned channels = pooled.channels, pixel = blockIdx.x * blockDim.y + threadIdx.y;
     unsigned begin = pixel < pixels ? N * threadIdx.x : channels;
-    real *row = behind_room->at + threadIdx.y * channels;
+    real *row = room_of_block() + threadIdx.y * channels;
     for (unsigned c = begin; c < channels; c += N * blockDim.x) {
         Few<N> found = activated_maxima<N>(pooled, whole, b, places, pixel, c, rectified);
         few_at<N>(maxima + pixel * channels + c) = few_at<N>(row + c) = found;
@@ -210,7 +215,7 @@ static __device__ void put_maxima_of_normalised(const ConvPooled &pooled, const 
     unsigned row = blockIdx.x / runs, first = blockIdx.x % runs * run, columns = 2 * run + 1;
     unsigned top = row % pooled.out_height() * 2 - pooled.height % 2, left = 2 * first - pooled.width % 2;
     unsigned image = row / pooled.out_height() * pooled.height, numbers = 3 * columns * channels;
-    real *before = behind_room->at, *after = before + numbers;
+    real *before = room_of_block(), *after = before + numbers;
     for (unsigned k = N * threadIdx.x; k < numbers; k += N * blockDim.x) {
         unsigned c = k % channels, pixel = k / channels;
         unsigned line = top + pixel / columns, column = left + pixel % columns;

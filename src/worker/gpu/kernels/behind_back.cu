@@ -83,7 +83,7 @@ extern "C" __global__ void conv_maxima_back(const real *__restrict__ dy, const u
 template <int N, class Way>
 static __device__ void normal_back(const Way &way, const ConvNormal &normal, real *dx, real *sums, unsigned pixels) {
     unsigned channels = normal.channels, next = N * blockDim.x;
-    real *x = behind_room->at + threadIdx.y * 3 * channels, *terms = x + channels, *added = terms + channels;
+    real *x = room_of_block() + threadIdx.y * 3 * channels, *terms = x + channels, *added = terms + channels;
     for (unsigned c = threadIdx.x; c < channels; c += blockDim.x) added[c] = 0;
     for (unsigned first = blockIdx.x * blockDim.y; first < pixels; first += gridDim.x * blockDim.y) {
         unsigned pixel = first + threadIdx.y, begin = pixel < pixels ? N * threadIdx.x : channels;
