@@ -5,6 +5,7 @@ mod comparison;
 mod declared;
 mod files;
 mod flavours;
+mod gpus;
 mod interrupts;
 mod kills;
 mod misbehaviour;

@@ -48,11 +48,13 @@ impl Project {
         path
     }
 
-    /// `xrun ARGS` in the folder. Tests run beside each other, so each has a machine lock of its own.
+    /// `xrun ARGS` in the folder. Tests run beside each other, so each has a machine lock of its own; and
+    /// the same cells everywhere, so none has a GPU.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xrun"));
         command.current_dir(self.folder.path()).args(arguments);
         command.env("XDG_CACHE_HOME", shared_cache());
+        command.env("CUDA_VISIBLE_DEVICES", "");
         let measures = arguments
             .first()
             .is_some_and(|first| first.ends_with(".toml") || ["build", "probe"].contains(first));
