@@ -13,8 +13,9 @@ const TWO: &str = "driver 550.1\ncuda 13000\n\
     gpu GPU-a 9 0 85899345920 1048576 00000000:3B:00.0 NVIDIA H100\n";
 
 /// Reads its job, writes down what it sees, and says that it trained as it was asked to. `SCENE` comes
-/// first and may end it.
+/// first and may end it. Asked what it is, it says nothing.
 const WORKER: &str = r#"#!/bin/sh
+[ $# -gt 1 ] && exit 1
 read job
 field() { printf '%s' "$job" | sed "s/.*\"$1\":\"*\([^],\"}]*\).*/\1/"; }
 uuid=$(field uuid) batch=$(field model.local_batch)
@@ -282,7 +283,7 @@ fn too_few_gpus_are_shared_only_where_the_file_says_so() {
 fn a_lost_device_fails_its_repeat_and_skips_the_next() {
     let scene = r#"if [ $uuid = GPU-a ]; then echo "lost $uuid" >>gpus.txt; fail "CUDA error 719 on $uuid"; fi"#;
     let site = Site::new(TWO, scene, ON_GPUS);
-    let called = site.run(&["x.toml"]).expect(3);
+    let called = site.run(&["x.toml", "--machine", "box"]).expect(3);
     let rows = site.rows();
     assert_eq!(rows.len(), 2, "{}", called.text());
     assert_eq!(rows[0]["outcome"], "failed");
@@ -294,7 +295,7 @@ fn a_lost_device_fails_its_repeat_and_skips_the_next() {
                   of the machine";
     assert_eq!(rows[1]["reason"], reason);
     // The next call knows the GPUs that are left.
-    site.run(&["x.toml"]).expect(0);
+    site.run(&["x.toml", "--machine", "box"]).expect(0);
     let rows = site.rows();
     assert_eq!(count(&rows, "outcome", "completed"), 2);
     assert_eq!(site.seen().len(), 2);

@@ -40,17 +40,17 @@ x
 
 7 cells in 2 blocks, 2 skipped, 1 excluded, 2 merged into cells that are the same: 10 repeats to run
 
-block 1  cell          label                                          model.name   input.source   input.placement  input.device_pipeline  devices.per_worker
-1        3939d4829e89  1 device, source generated, placement host     cifar10      generated      host             –                      1                   skipped
-2        f8c34535eede  2 devices, source generated, placement host    cifar10      generated      host             –                      2
-3        db00f9cdfe8b  1 device, source resident                      cifar10      resident       –                –                      1
-4        f18739c1e9da  1 device, source generated, placement device   cifar10      generated      device           per-image              1
-5        45845a0b55bd  sat-seq2seq                                    sat-seq2seq  moving-fields  –                –                      1
-6        015f4f6a67a5  2 devices, source resident                     cifar10      resident       –                –                      2
-7        45d53b27a5bc  none, placement device, device pipeline fused  none         generated      device           fused                  1                   skipped
+block 1  cell          label                                                    model.name   input.source   input.placement  input.device_pipeline  devices.kind  devices.per_worker
+1        3939d4829e89  1 device, source generated, placement host               cifar10      generated      host             –                      auto          1                   skipped
+2        f8c34535eede  2 devices, source generated, placement host              cifar10      generated      host             –                      auto          2
+3        db00f9cdfe8b  1 device, source resident                                cifar10      resident       –                –                      auto          1
+4        f18739c1e9da  1 device, source generated, placement device             cifar10      generated      device           per-image              auto          1
+5        45845a0b55bd  sat-seq2seq                                              sat-seq2seq  moving-fields  –                –                      auto          1
+6        015f4f6a67a5  2 devices, source resident                               cifar10      resident       –                –                      auto          2
+7        d25a3cd4a624  none, placement device, device pipeline fused, kind cpu  none         generated      device           fused                  cpu           1                   skipped
 skipped: there are 0 GPUs: 1 device, source generated, placement host
-skipped: the device pipeline fused is not built into this version: none, placement device, device
-  pipeline fused
+skipped: the device pipeline fused is one GPU kernel: a CPU has per-image and batched: none,
+  placement device, device pipeline fused, kind cpu
 
 setting                 value                from
 devices.per_worker      1, 2                 x.toml:9
@@ -71,7 +71,7 @@ input.device_pipeline   by cell              default
 input.pipelines         per-replica          default
 input.threads           16                   default
 input.shuffle_buffer    20000                default
-devices.kind            auto                 default
+devices.kind            by cell              default
 devices.threads         1                    default
 devices.oversubscribe   false                default
 devices.share_devices   false                default
@@ -124,12 +124,8 @@ seed = 1
 repeats = 2
 
 [settings]
-"devices.kind" = "auto"
 "devices.threads" = 1
 "devices.oversubscribe" = false
-"devices.share_devices" = false
-"devices.allow_occupied" = false
-"devices.parameters" = "host"
 "cluster.topology" = "replicated"
 "build.flavour" = "default"
 "measure.warmup_steps" = 10
@@ -153,7 +149,13 @@ label = "1 device, source generated, placement host"
 "input.pipelines" = "per-replica"
 "input.threads" = 16
 "input.shuffle_buffer" = 20000
+"devices.kind" = "auto"
 "devices.per_worker" = 1
+"devices.share_devices" = false
+"devices.allow_occupied" = false
+"devices.parameters" = "host"
+"devices.cuda_graph" = true
+"devices.tf32" = false
 
 [[cell]]
 id = "f18739c1e9da"
@@ -166,7 +168,13 @@ label = "1 device, source generated, placement device"
 "input.source" = "generated"
 "input.placement" = "device"
 "input.device_pipeline" = "per-image"
+"devices.kind" = "auto"
 "devices.per_worker" = 1
+"devices.share_devices" = false
+"devices.allow_occupied" = false
+"devices.parameters" = "host"
+"devices.cuda_graph" = true
+"devices.tf32" = false
 
 [[cell]]
 id = "db00f9cdfe8b"
@@ -177,7 +185,13 @@ label = "1 device, source resident"
 "model.learning_rate" = 0.1
 "model.convolution" = "auto"
 "input.source" = "resident"
+"devices.kind" = "auto"
 "devices.per_worker" = 1
+"devices.share_devices" = false
+"devices.allow_occupied" = false
+"devices.parameters" = "host"
+"devices.cuda_graph" = true
+"devices.tf32" = false
 
 [[cell]]
 id = "f8c34535eede"
@@ -192,7 +206,13 @@ label = "2 devices, source generated, placement host"
 "input.pipelines" = "per-replica"
 "input.threads" = 16
 "input.shuffle_buffer" = 20000
+"devices.kind" = "auto"
 "devices.per_worker" = 2
+"devices.share_devices" = false
+"devices.allow_occupied" = false
+"devices.parameters" = "host"
+"devices.cuda_graph" = true
+"devices.tf32" = false
 
 [[cell]]
 id = "015f4f6a67a5"
@@ -203,7 +223,13 @@ label = "2 devices, source resident"
 "model.learning_rate" = 0.1
 "model.convolution" = "auto"
 "input.source" = "resident"
+"devices.kind" = "auto"
 "devices.per_worker" = 2
+"devices.share_devices" = false
+"devices.allow_occupied" = false
+"devices.parameters" = "host"
+"devices.cuda_graph" = true
+"devices.tf32" = false
 
 [[cell]]
 id = "45845a0b55bd"
@@ -218,26 +244,33 @@ label = "sat-seq2seq"
 "model.learning_rate" = 0.001
 "model.convolution" = "im2col"
 "input.source" = "moving-fields"
+"devices.kind" = "auto"
 "devices.per_worker" = 1
+"devices.share_devices" = false
+"devices.allow_occupied" = false
+"devices.parameters" = "host"
+"devices.cuda_graph" = true
+"devices.tf32" = false
 
 [[cell]]
-id = "45d53b27a5bc"
-label = "none, placement device, device pipeline fused"
-skipped = "the device pipeline fused is not built into this version"
+id = "d25a3cd4a624"
+label = "none, placement device, device pipeline fused, kind cpu"
+skipped = "the device pipeline fused is one GPU kernel: a CPU has per-image and batched"
 "model.name" = "none"
 "model.local_batch" = 128
 "input.source" = "generated"
 "input.placement" = "device"
 "input.device_pipeline" = "fused"
+"devices.kind" = "cpu"
 "devices.per_worker" = 1
 
 [[block]]
 number = 1
-order = ["3939d4829e89", "f8c34535eede", "db00f9cdfe8b", "f18739c1e9da", "45845a0b55bd", "015f4f6a67a5", "45d53b27a5bc"]
+order = ["3939d4829e89", "f8c34535eede", "db00f9cdfe8b", "f18739c1e9da", "45845a0b55bd", "015f4f6a67a5", "d25a3cd4a624"]
 
 [[block]]
 number = 2
-order = ["015f4f6a67a5", "3939d4829e89", "f8c34535eede", "db00f9cdfe8b", "f18739c1e9da", "45d53b27a5bc", "45845a0b55bd"]
+order = ["015f4f6a67a5", "3939d4829e89", "f8c34535eede", "db00f9cdfe8b", "f18739c1e9da", "d25a3cd4a624", "45845a0b55bd"]
 "#);
     let table: toml::Table = frozen.parse().unwrap();
     for block in table["block"].as_array().unwrap() {
