@@ -44,6 +44,16 @@ pub enum DeviceJob {
     Cuda { uuid: String, cores: Vec<usize> },
 }
 
+impl DeviceJob {
+    /// Of a GPU.
+    pub fn uuid(&self) -> Option<&str> {
+        match self {
+            Self::Cpu { .. } => None,
+            Self::Cuda { uuid, .. } => Some(uuid),
+        }
+    }
+}
+
 /// Later lines on stdin. The end of stdin means that the harness is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "command")]
@@ -145,8 +155,8 @@ pub const STALENESS_PLACES: usize = 24;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
     pub of: CeilingOf,
-    /// The median of some rounds.
-    pub gigabytes_per_second: f64,
+    /// Of some rounds, in [`CeilingOf::unit`].
+    pub median: f64,
     /// The slowest and the fastest round.
     pub slowest: f64,
     pub fastest: f64,
@@ -166,6 +176,30 @@ pub enum CeilingOf {
     AllReduce(Transport),
     /// All bytes that an update of the parameters reads and writes.
     Apply,
+    /// Copies from page-locked memory of the host to a GPU.
+    HostToDevice,
+    DeviceToHost,
+    /// Copies within a GPU's memory; bytes count once.
+    DeviceToDevice,
+    /// Products of large f32 matrices on a GPU.
+    Gemm,
+    /// The same where f32 may be rounded to TF32.
+    GemmTf32,
+    /// One kernel after another that does next to nothing.
+    Launch,
+    /// A sum over GPUs: what crosses a link of a ring.
+    Nccl,
+}
+
+impl CeilingOf {
+    /// What its numbers are in.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Gemm | Self::GemmTf32 => "TFLOP/s",
+            Self::Launch => "µs",
+            _ => "GB/s",
+        }
+    }
 }
 
 /// Times of `steps` consecutive steps of one replica, in seconds in all.

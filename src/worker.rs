@@ -85,9 +85,8 @@ fn train(process: &mut Process<'_>) -> Result<()> {
     let peers = process.ready(meeting.address()?)?;
     let started = Instant::now();
     let parameters = replicas[0].parameters().clone();
-    if let Some(exchange) = meeting.join(process.job, &peers, &parameters)? {
-        replica::join(&mut replicas, exchange);
-    }
+    let joined = meeting.join(process.job, &peers, &parameters)?;
+    replica::join(&mut replicas, joined).context("joining the other workers")?;
     let outcomes = run(replicas, started)?;
     report(&outcomes, started);
     Ok(())

@@ -1,5 +1,6 @@
-//! `xrun probe [FILE]`: what memory and transports can do at most for the exchanges of a file, as a run
-//! would measure it before its blocks. Trains nothing and writes no file.
+//! `xrun probe [FILE]`: what memory, transports and GPUs can do at most for the cells of a file, what
+//! crosses between processes as a run would measure it before its blocks. Trains nothing and writes no
+//! file.
 
 use super::Ending;
 use super::prepare::Prepared;
@@ -7,7 +8,7 @@ use super::report::grid::{Column, Grid};
 use super::run::{Subject, lock_machine};
 use crate::cli::{ProbeArgs, Selection};
 use crate::flavour::{Program, running_program};
-use crate::launch::slots::{Slots, assign};
+use crate::launch::slots::{Slots, assign, uuids};
 use crate::launch::{ProbeError, RepeatRequest, Session, interrupt};
 use crate::machine::Machine;
 use crate::protocol::{Ceiling, CeilingOf};
@@ -21,10 +22,11 @@ use std::path::Path;
 
 const TRANSPORTS: [Transport; 3] = [Transport::SharedMemory, Transport::Unix, Transport::Tcp];
 
-/// One exchange of a file on this machine.
+/// One exchange of a file on this machine, or GPUs of cells that exchange nothing between processes.
 struct Case {
     settings: Settings,
     slots: Slots,
+    crosses: bool,
 }
 
 /// Probes and prints, case by case.
@@ -40,7 +42,7 @@ pub fn run(arguments: &ProbeArgs) -> Result<Ending> {
     if cases.is_empty() {
         writeln!(
             out,
-            "no cell that this machine can measure exchanges anything between processes"
+            "no cell that this machine can measure exchanges anything between processes or is on a GPU"
         )?;
         return Ok(Ending::Done);
     }
@@ -60,7 +62,8 @@ pub fn run(arguments: &ProbeArgs) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// Each different exchange of the cells that this machine can measure, whatever its transport.
+/// Each different exchange of the cells that this machine can measure, whatever its transport, and each
+/// different set of GPUs.
 fn of_file(file: &Path) -> Result<Vec<Case>> {
     let prepared = Prepared::load(file, &Selection::default())?;
     let (mut subjects, mut cases) = (Vec::new(), Vec::new());
@@ -69,12 +72,17 @@ fn of_file(file: &Path) -> Result<Vec<Case>> {
             continue;
         };
         let settings = by(Transport::SharedMemory, &settings);
-        let Some(subject) = Subject::of(&settings).filter(|subject| !subjects.contains(subject))
-        else {
+        let subject = (Subject::of(&settings), gpus(&slots));
+        let nothing = subject.0.is_none() && subject.1.is_empty();
+        if nothing || subjects.contains(&subject) {
             continue;
-        };
+        }
+        cases.push(Case {
+            crosses: subject.0.is_some(),
+            settings,
+            slots,
+        });
         subjects.push(subject);
-        cases.push(Case { settings, slots });
     }
     Ok(cases)
 }
@@ -93,12 +101,22 @@ fn wide_mlp() -> Result<Vec<Case>> {
             ..Settings::defaults(ModelName::Mlp)
         };
         let slots = assign(&settings, &machine).map_err(|reason| anyhow!(reason))?;
-        Ok(Case { settings, slots })
+        Ok(Case {
+            settings,
+            slots,
+            crosses: true,
+        })
     };
     [Topology::ParameterServer, Topology::AllReduce]
         .into_iter()
         .map(case)
         .collect()
+}
+
+/// The UUIDs of the workers' GPUs, each once.
+fn gpus(slots: &Slots) -> Vec<String> {
+    let found = uuids(slots.workers.iter().flatten());
+    found.into_iter().map(str::to_owned).collect()
 }
 
 fn by(transport: Transport, settings: &Settings) -> Settings {
@@ -109,8 +127,11 @@ fn by(transport: Transport, settings: &Settings) -> Settings {
 }
 
 impl Case {
-    /// `parameter-server, mlp with adam: 6 tensors, 72.0 MiB`.
+    /// `parameter-server, mlp with adam: 6 tensors, 72.0 MiB`; `GPUs: GPU-1, GPU-2`.
     fn title(&self) -> Result<String> {
+        if !self.crosses {
+            return Ok(format!("GPUs: {}", gpus(&self.slots).join(", ")));
+        }
         let lengths = model::lengths(&self.settings)?;
         let bytes = Bytes(lengths.iter().map(|length| 4 * *length as u64).sum());
         Ok(format!(
@@ -122,13 +143,18 @@ impl Case {
         ))
     }
 
-    /// All ceilings, those of memory once.
+    /// All ceilings, those of memory and of GPUs once.
     fn probe(&self, session: &mut Session, program: &Program) -> Result<Vec<Ceiling>, ProbeError> {
         let folder = std::env::temp_dir();
         let mut found: Vec<Ceiling> = Vec::new();
-        for transport in TRANSPORTS {
+        let transports = if self.crosses {
+            &TRANSPORTS[..]
+        } else {
+            &TRANSPORTS[..1]
+        };
+        for transport in transports {
             let request = RepeatRequest {
-                settings: &by(transport, &self.settings),
+                settings: &by(*transport, &self.settings),
                 slots: &self.slots,
                 program,
                 cache: &folder,
@@ -146,25 +172,27 @@ impl Case {
 fn table(ceilings: &[Ceiling]) -> Grid {
     let mut grid = Grid::new(vec![
         Column::left("ceiling"),
-        Column::right("GB/s"),
+        Column::right("median"),
         Column::right("slowest"),
         Column::right("fastest"),
+        Column::left("unit"),
         Column::left("what counts"),
     ]);
     for ceiling in ceilings {
         let (what, counts) = in_words(ceiling.of);
         grid.push(vec![
             what,
-            significant(ceiling.gigabytes_per_second),
+            significant(ceiling.median),
             significant(ceiling.slowest),
             significant(ceiling.fastest),
+            ceiling.of.unit().to_owned(),
             counts.to_owned(),
         ]);
     }
     grid
 }
 
-/// What is bounded, and which bytes count.
+/// What is bounded, and what counts.
 fn in_words(of: CeilingOf) -> (String, &'static str) {
     match of {
         CeilingOf::Copy => ("copy".into(), "the model once, within the memory of a core"),
@@ -172,5 +200,15 @@ fn in_words(of: CeilingOf) -> (String, &'static str) {
         CeilingOf::BothWays(by) => (format!("both ways, {by}"), "the model there and back"),
         CeilingOf::AllReduce(by) => (format!("all-reduce, {by}"), "the model once, by two ranks"),
         CeilingOf::Apply => ("apply".into(), "all that an update reads and writes"),
+        CeilingOf::HostToDevice => ("host to device".into(), "copies from page-locked memory"),
+        CeilingOf::DeviceToHost => ("device to host".into(), "copies to page-locked memory"),
+        CeilingOf::DeviceToDevice => ("device to device".into(), "copies within a GPU, once"),
+        CeilingOf::Gemm => ("products, f32".into(), "multiplications and additions"),
+        CeilingOf::GemmTf32 => ("products, tf32".into(), "multiplications and additions"),
+        CeilingOf::Launch => ("launch".into(), "from one small kernel to the next"),
+        CeilingOf::Nccl => (
+            "sum, nccl".into(),
+            "what crosses a link of a ring of all GPUs",
+        ),
     }
 }

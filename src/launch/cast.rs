@@ -73,7 +73,7 @@ pub fn of_cell(settings: &Settings, slots: &Slots) -> Vec<Part> {
     parts.chain(servers.iter().map(server)).collect()
 }
 
-/// A process that measures what the cores of a cell can do at most.
+/// A process that measures what the cores and the GPUs of a cell can do at most.
 pub fn of_probe(slots: &Slots) -> Vec<Part> {
     let mut cores = Vec::new();
     for device in slots.workers.iter().flatten().chain(&slots.servers) {
@@ -82,16 +82,34 @@ pub fn of_probe(slots: &Slots) -> Vec<Part> {
         cores.extend(others.copied().collect::<Vec<_>>());
     }
     let device = |core: &usize| DeviceJob::Cpu { cores: vec![*core] };
+    let gpus = gpus_once(slots);
     vec![Part {
         name: Name {
             role: RoleName::Probe,
             rank: 0,
         },
-        devices: cores.iter().take(PROBE_CORES).map(device).collect(),
+        devices: cores
+            .iter()
+            .take(PROBE_CORES)
+            .map(device)
+            .chain(gpus)
+            .collect(),
         threads: 1,
         listens: false,
         peers: Vec::new(),
     }]
+}
+
+/// Each GPU of the workers once.
+fn gpus_once(slots: &Slots) -> Vec<DeviceJob> {
+    let mut gpus: Vec<DeviceJob> = Vec::new();
+    for device in slots.workers.iter().flatten() {
+        let known = |gpu: &DeviceJob| gpu.uuid() == device.uuid();
+        if device.uuid().is_some() && !gpus.iter().any(known) {
+            gpus.push(device.clone());
+        }
+    }
+    gpus
 }
 
 impl Part {

@@ -14,8 +14,8 @@ use std::process::ExitStatus;
 use std::time::Instant;
 use told::Told;
 
-/// No address is longer.
-const ADDRESS_BYTES: usize = 200;
+/// No address is longer: NCCL's has 128 bytes, in hexadecimal digits.
+const ADDRESS_BYTES: usize = 256;
 /// No wait is longer, whatever a process says of it, in seconds.
 const LONGEST_SILENCE: f64 = 1e6;
 

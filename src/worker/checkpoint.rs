@@ -2,7 +2,7 @@
 //! files that are there whole or not at all. A step pays for a copy; a thread of its own writes it,
 //! and the next copy waits until that is done.
 
-use super::parameters::{Parameters, values};
+use super::parameters::Parameters;
 use anyhow::{Context, Result};
 use candle_core::Var;
 use safetensors::tensor::{Dtype, TensorView};
@@ -70,10 +70,8 @@ impl Checkpoints {
     pub fn take(&mut self, step: u64) -> Result<()> {
         let mut snapshot = self.writer.idle()?;
         snapshot.step = step;
-        let variables = self.parameters.variables().iter();
-        for ((_, variable), copy) in variables.zip(&mut snapshot.numbers) {
-            copy.copy_from_slice(&values(variable)?);
-        }
+        self.parameters
+            .visit(|at, numbers| snapshot.numbers[at].copy_from_slice(numbers))?;
         self.next = (step / self.every + 1) * self.every;
         self.writer
             .snapshots

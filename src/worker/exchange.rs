@@ -8,6 +8,7 @@
 //!                                                                  ├─ all_reduce
 //!                                                                  └─ parameter_server
 //! ```
+//! GPUs that NCCL connects need none of it: their group sums gradients where they are.
 
 pub mod all_reduce;
 pub mod group;
@@ -16,10 +17,11 @@ pub mod parameter_server;
 pub mod transport;
 
 use super::clock::StepClock;
+use super::gpu::nccl;
 use super::parameters::{Memory, Parameters};
-use crate::protocol::{Job, LinkReport};
-use crate::terms::{RoleName, Topology};
-use anyhow::Result;
+use crate::protocol::{DeviceJob, Job, LinkReport};
+use crate::terms::{RoleName, Topology, Transport};
+use anyhow::{Context, Result, ensure};
 use transport::{Listener, Peer, Token};
 
 /// What a worker does with other processes. Its first replica calls it, while the others wait.
@@ -71,48 +73,121 @@ pub enum UpdatedBy {
 
 /// A worker that others may call before it knows where they are.
 pub struct Meeting {
-    /// With `all-reduce`, where its neighbour calls it.
-    listener: Option<Listener>,
+    by: MeetingBy,
 }
+
+enum MeetingBy {
+    /// Nobody calls it.
+    Nothing,
+    /// With `all-reduce`, where its neighbour calls it.
+    Listener(Listener),
+    /// With `all-reduce` over NCCL: what rank 0 has made for all.
+    Nccl(Option<nccl::Id>),
+}
+
+/// How a worker is joined to other processes.
+pub enum Joined {
+    Nobody,
+    Exchange(Box<dyn Exchange>),
+    /// Its GPUs are to be ranks of NCCL.
+    Collective(Ranks),
+}
+
+/// Where the GPUs of a worker are among all that sum gradients together.
+pub struct Ranks {
+    pub id: nccl::Id,
+    /// The number of its first GPU.
+    pub first: usize,
+    /// GPUs of all workers.
+    pub count: usize,
+    /// The next worker, and the one before.
+    pub neighbours: [String; 2],
+}
+
+/// What other ranks than the first tell, whom nobody calls.
+const NOT_CALLED: &str = "nccl";
 
 impl Meeting {
     /// Binds what other processes need of this worker.
+    ///
+    /// # Errors
+    /// Where it cannot listen, or should sum by NCCL and cannot.
     pub fn bind(job: &Job) -> Result<Self> {
-        let listens = job.settings.topology == Topology::AllReduce && job.world_size > 1;
-        let bind = || {
-            let me = Peer {
-                role: RoleName::Worker,
-                rank: job.rank,
-            };
-            let transport = transport::resolve(&job.settings);
-            Listener::bind(transport, &Token::parse(&job.token)?, me)
+        let meets = job.settings.topology == Topology::AllReduce && job.world_size > 1;
+        let by = match meets {
+            false => MeetingBy::Nothing,
+            true if sums_by_nccl(job)? => {
+                let id = (job.rank == 0).then(nccl::Id::new);
+                MeetingBy::Nccl(id.transpose()?)
+            }
+            true => {
+                let me = peer(job.rank);
+                let transport = transport::resolve(&job.settings);
+                let listener = Listener::bind(transport, &Token::parse(&job.token)?, me);
+                MeetingBy::Listener(listener?)
+            }
         };
-        Ok(Self {
-            listener: listens.then(bind).transpose()?,
-        })
+        Ok(Self { by })
     }
 
     /// What the harness tells the others.
     pub fn address(&self) -> Result<Option<String>> {
-        self.listener.as_ref().map(Listener::address).transpose()
+        match &self.by {
+            MeetingBy::Nothing => Ok(None),
+            MeetingBy::Listener(listener) => listener.address().map(Some),
+            MeetingBy::Nccl(Some(id)) => Ok(Some(id.to_string())),
+            MeetingBy::Nccl(None) => Ok(Some(NOT_CALLED.to_owned())),
+        }
     }
 
-    /// Connects to `peers`, whose addresses the harness has told. None for a topology without exchange
-    /// between processes.
-    pub fn join(
-        self,
-        job: &Job,
-        peers: &[String],
-        parameters: &Parameters,
-    ) -> Result<Option<Box<dyn Exchange>>> {
-        Ok(match (job.settings.topology, self.listener) {
+    /// Connects to `peers`, whose addresses the harness has told.
+    pub fn join(self, job: &Job, peers: &[String], parameters: &Parameters) -> Result<Joined> {
+        Ok(match (job.settings.topology, self.by) {
             (Topology::ParameterServer, _) => {
-                Some(parameter_server::connect(job, peers, parameters)?)
+                Joined::Exchange(parameter_server::connect(job, peers, parameters)?)
             }
-            (Topology::AllReduce, Some(listener)) => {
-                Some(all_reduce::connect(job, &listener, peers, parameters)?)
+            (_, MeetingBy::Listener(listener)) => {
+                Joined::Exchange(all_reduce::connect(job, &listener, peers, parameters)?)
             }
-            _ => None,
+            (_, MeetingBy::Nccl(_)) => Joined::Collective(ranks(job, peers)?),
+            (_, MeetingBy::Nothing) => Joined::Nobody,
         })
     }
+}
+
+fn peer(rank: usize) -> Peer {
+    Peer {
+        role: RoleName::Worker,
+        rank,
+    }
+}
+
+/// Whether the gradients of all workers are summed by NCCL. A worker does not know the GPUs of others: what
+/// tells it that they may be its own ones is `devices.share_devices`.
+fn sums_by_nccl(job: &Job) -> Result<bool> {
+    let settings = &job.settings;
+    let on_gpu = |device: &DeviceJob| matches!(device, DeviceJob::Cuda { .. });
+    let on_gpus = job.devices.iter().all(on_gpu);
+    if settings.transport == Transport::Nccl {
+        ensure!(on_gpus, "nccl connects GPUs, not CPU devices");
+        ensure!(nccl::BUILT_IN, "{}", nccl::NOT_BUILT_IN);
+    }
+    Ok(match settings.transport {
+        Transport::Nccl => true,
+        Transport::Auto => nccl::BUILT_IN && on_gpus && !settings.share_devices,
+        Transport::SharedMemory | Transport::Unix | Transport::Tcp => false,
+    })
+}
+
+/// All workers have equally many GPUs.
+fn ranks(job: &Job, peers: &[String]) -> Result<Ranks> {
+    let (workers, gpus) = (job.world_size, job.devices.len());
+    let id = peers.first().context("no address came of worker 0")?;
+    let neighbours = [job.rank + 1, job.rank + workers - 1];
+    Ok(Ranks {
+        id: nccl::Id::parse(id)?,
+        first: job.rank * gpus,
+        count: workers * gpus,
+        neighbours: neighbours.map(|rank| peer(rank % workers).to_string()),
+    })
 }

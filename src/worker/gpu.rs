@@ -10,6 +10,7 @@
 //! that queue. Whoever uses memory on another queue orders the two by [`Event`]s.
 
 mod memory;
+pub mod nccl;
 
 pub mod cudnn;
 
@@ -19,6 +20,8 @@ mod absent;
 mod compile;
 #[cfg(feature = "cuda")]
 mod graph;
+#[cfg(feature = "cuda")]
+mod peer;
 #[cfg(feature = "cuda")]
 mod present;
 #[cfg(feature = "cuda")]

@@ -1,9 +1,14 @@
 //! The variables of one model as flat memory, in name order, so that replicas that share them can
-//! update them together.
+//! update them together. Those of a GPU have a [`mirror`] in the host's memory, which is what
+//! exchanges through the host read and write.
 
+pub mod mirror;
+
+use super::gpu::{Gpu, Span};
 use candle_core::{
     CpuStorage, InplaceOp1, Layout, Result, Storage, StorageRef, Tensor, TensorId, Var,
 };
+use mirror::Mirror;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::ops::{Deref, Range};
@@ -12,8 +17,17 @@ use std::sync::Mutex;
 /// The variables that one group of replicas reads and updates.
 pub struct Parameters {
     variables: Vec<(String, Var)>,
-    /// Each variable's storage, in the order of `variables`, which keeps it alive.
+    /// Each variable's storage, in the order of `variables`, which keeps it alive; on a GPU that of its
+    /// mirror.
     memory: Vec<Memory>,
+    on_gpu: Option<OnGpu>,
+}
+
+/// Variables in a GPU's memory.
+struct OnGpu {
+    gpu: Gpu,
+    spans: Vec<Span<f32>>,
+    mirror: Mirror,
 }
 
 /// Where the numbers of one tensor lie. It owns nothing: who uses it promises that the tensor lives
@@ -46,6 +60,14 @@ impl Memory {
             start: values.as_mut_ptr(),
             length: values.len(),
         }
+    }
+
+    /// So many numbers from `start` on.
+    ///
+    /// # Safety
+    /// They lie within one allocation.
+    pub unsafe fn from_raw(start: *mut f32, length: usize) -> Self {
+        Self { start, length }
     }
 
     /// Numbers that it holds.
@@ -110,7 +132,51 @@ impl Parameters {
         Ok(Self {
             variables: variables.to_vec(),
             memory,
+            on_gpu: None,
         })
+    }
+
+    /// Takes f32 variables in the memory of `gpu`.
+    pub fn on_gpu(gpu: &Gpu, variables: &[(String, Var)]) -> Result<Self> {
+        let lengths: Vec<usize> = variables.iter().map(|(_, v)| v.elem_count()).collect();
+        let spans = variables.iter().map(|(_, variable)| gpu.span(variable));
+        let on_gpu = OnGpu {
+            gpu: gpu.clone(),
+            spans: spans.collect::<Result<_>>()?,
+            mirror: Mirror::new(gpu, &lengths)?,
+        };
+        let parameters = Self {
+            variables: variables.to_vec(),
+            memory: on_gpu.mirror.parts().to_vec(),
+            on_gpu: Some(on_gpu),
+        };
+        // SAFETY: nobody else has them yet.
+        unsafe { parameters.bring_down()? };
+        Ok(parameters)
+    }
+
+    /// Their GPU, if they are on one.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        self.on_gpu.as_ref().map(|on_gpu| &on_gpu.gpu)
+    }
+
+    /// Where variables lie in their GPU's memory, in name order; empty on a CPU.
+    pub fn spans(&self) -> &[Span<f32>] {
+        self.on_gpu.as_ref().map_or(&[], |on_gpu| &on_gpu.spans)
+    }
+
+    /// Brings [`Parameters::memory`] up to date with what the GPU has done so far, and waits for that.
+    /// Nothing on a CPU, where the two are the same.
+    ///
+    /// # Safety
+    /// Nobody else uses the memory meanwhile.
+    pub unsafe fn bring_down(&self) -> Result<()> {
+        let Some(on_gpu) = &self.on_gpu else {
+            return Ok(());
+        };
+        // SAFETY: as promised.
+        unsafe { mirror::bring_down(on_gpu.gpu.queue(), &on_gpu.spans, &self.memory)? };
+        on_gpu.gpu.synchronize()
     }
 
     /// Scalars in all variables together.
@@ -163,16 +229,33 @@ impl Parameters {
         unsafe { self.memory[piece.variable].slice_mut(piece.elements.clone()) }
     }
 
+    /// Hands the present numbers of each variable, in name order, to `take`: those of a GPU once it has
+    /// done all that is on its main queue. Meanwhile no replica updates the parameters.
+    pub fn visit(&self, mut take: impl FnMut(usize, &[f32])) -> Result<()> {
+        // SAFETY: between updates, those who read the memory find in it what it is overwritten with.
+        unsafe { self.bring_down()? };
+        for (at, (_, variable)) in self.variables.iter().enumerate() {
+            match self.on_gpu {
+                // SAFETY: the copy has ended, and nobody updates.
+                Some(_) => take(at, unsafe {
+                    self.memory[at].slice(0..self.memory[at].len())
+                }),
+                None => take(at, &values(variable)?),
+            }
+        }
+        Ok(())
+    }
+
     /// SHA-256 over all values in name order, as hexadecimal digits.
     pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        for (_, variable) in &self.variables {
+        self.visit(|_, numbers| {
             // Chunks keep the copy small; bytes are little-endian on every machine.
-            for chunk in values(variable)?.chunks(4096) {
+            for chunk in numbers.chunks(4096) {
                 let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
                 hash.update(&bytes);
             }
-        }
+        })?;
         Ok(hash
             .finalize()
             .iter()

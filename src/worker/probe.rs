@@ -16,8 +16,11 @@
 //!
 //! In shared memory the other side uses numbers where they lie: one-way is a copy into it by the
 //! worker's core, and the way back a copy out of it.
+//!
+//! A cell on GPUs has ceilings of these too: see [`gpu`].
 
 mod apply;
+pub mod gpu;
 mod memory;
 mod pair;
 mod ring;
@@ -30,6 +33,8 @@ use crate::protocol::{Ceiling, CeilingOf, DeviceJob, Event, Job, WorkerReport};
 use crate::spec::settings::Settings;
 use crate::terms::{Topology, Transport};
 use anyhow::{Context, Result, bail, ensure};
+use gpu::{GpuProbe, Sizes};
+use std::path::PathBuf;
 
 /// Rounds that are measured, after one that is not.
 const ROUNDS: usize = 5;
@@ -77,6 +82,9 @@ pub struct Probe {
     cores: Vec<usize>,
     /// Of a server, or of another worker.
     peer_cores: Vec<usize>,
+    gpus: GpuProbe,
+    /// Where kernels of GPUs are kept.
+    cache: PathBuf,
 }
 
 impl Probe {
@@ -85,16 +93,22 @@ impl Probe {
     pub fn of(job: &Job) -> Result<Self> {
         let lengths = model::lengths(&job.settings).context("sizes of the model's tensors")?;
         let load = Load::of(lengths);
-        let cores = cores(job.devices.first())?;
+        let (cpus, gpus) = devices(job)?;
+        let cores = cpus.first().context("a probe has the cores of a worker")?;
+        let transport = transport::resolve(&job.settings);
+        // Sockets carry what is in the host's memory.
+        let gpus = match transport {
+            Transport::Unix | Transport::Tcp => Vec::new(),
+            Transport::Auto | Transport::SharedMemory | Transport::Nccl => gpus,
+        };
         Ok(Self {
-            transport: transport::resolve(&job.settings),
+            transport,
             settings: job.settings.clone(),
             load,
-            peer_cores: job
-                .devices
-                .get(1)
-                .map_or(Ok(cores.clone()), |device| self::cores(Some(device)))?,
-            cores,
+            peer_cores: cpus.get(1).unwrap_or(cores).clone(),
+            cores: cores.clone(),
+            gpus: GpuProbe::new(gpus, Sizes::FULL),
+            cache: job.cache.join("kernels"),
         })
     }
 
@@ -103,7 +117,9 @@ impl Probe {
     /// # Errors
     /// Where the kernel refuses sockets, shared memory or a core.
     pub fn measure(&self, tell: &mut dyn FnMut(Event)) -> Result<()> {
-        if self.bytes() > 0 {
+        let tell_ceiling = &mut |ceiling| tell(Event::Ceiling(ceiling));
+        self.gpus.measure(&self.cache, tell_ceiling)?;
+        if self.bytes() > 0 && self.crosses_host() {
             for of in self.ceilings() {
                 let seconds = self
                     .rounds(of)
@@ -117,6 +133,15 @@ impl Probe {
             ..WorkerReport::default()
         }));
         Ok(())
+    }
+
+    /// Whether numbers go from process to process through the host's memory.
+    fn crosses_host(&self) -> bool {
+        let exchanges = matches!(
+            self.settings.topology,
+            Topology::ParameterServer | Topology::AllReduce
+        );
+        exchanges && self.transport != Transport::Nccl
     }
 
     fn ceilings(&self) -> [CeilingOf; 4] {
@@ -146,6 +171,7 @@ impl Probe {
             CeilingOf::BothWays(by) => socket::both_ways(by, &self.load, places),
             CeilingOf::AllReduce(by) => socket::all_reduce(by, &self.load, places),
             CeilingOf::Apply => apply::rounds(&self.settings, &self.load, &self.updating_cores()),
+            of_gpus => bail!("{of_gpus:?} is no ceiling of the host"),
         }
     }
 
@@ -167,9 +193,9 @@ impl Probe {
 
     fn counted_bytes(&self, of: CeilingOf) -> usize {
         match of {
-            CeilingOf::Copy | CeilingOf::OneWay(_) | CeilingOf::AllReduce(_) => self.bytes(),
             CeilingOf::BothWays(_) => 2 * self.bytes(),
             CeilingOf::Apply => apply::accesses(&self.settings) * self.bytes(),
+            _ => self.bytes(),
         }
     }
 
@@ -179,25 +205,38 @@ impl Probe {
     }
 }
 
-fn cores(device: Option<&DeviceJob>) -> Result<Vec<usize>> {
-    match device {
-        Some(DeviceJob::Cpu { cores }) => {
-            ensure!(!cores.is_empty(), "a device of the probe has no cores");
-            Ok(cores.clone())
+/// The cores of each CPU device, and the UUIDs of GPUs.
+fn devices(job: &Job) -> Result<(Vec<Vec<usize>>, Vec<String>)> {
+    let (mut cpus, mut gpus) = (Vec::new(), Vec::new());
+    for device in &job.devices {
+        match device {
+            DeviceJob::Cpu { cores } => {
+                ensure!(!cores.is_empty(), "a device of the probe has no cores");
+                cpus.push(cores.clone());
+            }
+            DeviceJob::Cuda { uuid, .. } => gpus.push(uuid.clone()),
         }
-        _ => bail!("a probe measures CPUs alone"),
     }
+    Ok((cpus, gpus))
 }
 
-/// The median of an odd number of rounds.
-fn ceiling(of: CeilingOf, bytes: usize, mut seconds: Vec<f64>) -> Ceiling {
-    seconds.sort_by(f64::total_cmp);
+/// The rates of rounds that move so many bytes each.
+fn ceiling(of: CeilingOf, bytes: usize, seconds: Vec<f64>) -> Ceiling {
     let rate = |round: usize| bytes as f64 / seconds[round].max(1e-9) / 1e9;
+    spread(of, (0..seconds.len()).map(rate).collect())
+}
+
+/// The median of an odd number of rounds, of what is larger where it is faster; but for times.
+fn spread(of: CeilingOf, mut rounds: Vec<f64>) -> Ceiling {
+    rounds.sort_by(f64::total_cmp);
+    if of == CeilingOf::Launch {
+        rounds.reverse();
+    }
     Ceiling {
         of,
-        gigabytes_per_second: rate(ROUNDS / 2),
-        slowest: rate(ROUNDS - 1),
-        fastest: rate(0),
+        median: rounds[rounds.len() / 2],
+        slowest: rounds[0],
+        fastest: rounds[rounds.len() - 1],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::checkpoint::Checkpoints;
 use super::cores::{bound_cores, pinned_pool};
-use super::exchange::{Exchange, group};
+use super::exchange::{Joined, group};
 use super::gpu::{self, Gpu};
 use super::input::{self, Input};
 use super::layer::Tape;
@@ -104,38 +104,65 @@ impl Place {
 
 type Part = (usize, (Place, Box<dyn Input>));
 
-/// Replicas that share one model, each with variables of its own where it is on a GPU. They are made on the
-/// first replica's cores.
+/// What a replica trains.
+type Trained = (Arc<dyn Model>, Arc<Parameters>);
+
+/// Replicas that train together.
 fn build_group(job: &Job, parts: Vec<Part>, start_line: &Arc<Barrier>) -> Result<Vec<Built>> {
-    let (_, (first, _)) = parts.first().context("a group has at least one replica")?;
-    let model = |place: &Place| -> Result<Arc<dyn Model>> {
-        let build = || model::build_on(&job.settings, job.settings.seed, &place.device());
-        Ok(Arc::from(
-            first.pool.install(build).context("building the model")?,
-        ))
+    let places: Vec<&Place> = parts.iter().map(|(_, (place, _))| place).collect();
+    let trained = models(job, &places).context("building the model")?;
+    let members = members(job, &trained).context("joining the replicas of this worker")?;
+    let build = |((part, (model, parameters)), member): ((Part, Trained), group::Member)| {
+        let (replica, (place, input)) = part;
+        Built {
+            steps: StepLoop {
+                replica,
+                model,
+                input,
+                tape: place.gpu.clone().map_or_else(Tape::default, Tape::on),
+                graphs: Graphs::new(job.settings.cuda_graph && place.gpu.is_some()),
+                exchange: member,
+                start_line: start_line.clone(),
+                pace: Pace::of(&job.settings),
+                places: parameters.places(),
+                checkpoints: None,
+            },
+            parameters,
+            place,
+        }
     };
-    let shared = model(first)?;
-    let parameters = Arc::new(Parameters::new(shared.parameters())?);
-    let members = group::form(&job.settings, &parameters, parts.len());
-    let build = |((replica, (place, input)), member): (Part, group::Member)| Built {
-        steps: StepLoop {
-            replica,
-            model: shared.clone(),
-            input,
-            exchange: member,
-            tape: place.gpu.clone().map_or_else(Tape::default, Tape::on),
-            graphs: Graphs::new(job.settings.cuda_graph && place.gpu.is_some()),
-            start_line: start_line.clone(),
-            pace: Pace::of(&job.settings),
-            places: parameters.places(),
-            checkpoints: None,
-        },
-        parameters: parameters.clone(),
-        place,
-    };
-    let mut built: Vec<Built> = parts.into_iter().zip(members).map(build).collect();
+    let parts = parts.into_iter().zip(trained).zip(members);
+    let mut built: Vec<Built> = parts.map(build).collect();
     built[0].steps.checkpoints = checkpoints(job, &built[0])?;
     Ok(built)
+}
+
+/// One model for all replicas on CPUs, one for each on a GPU, with the same values. They are made on the
+/// cores of the first replica.
+fn models(job: &Job, places: &[&Place]) -> Result<Vec<Trained>> {
+    let first = places.first().context("a group has at least one replica")?;
+    let model = |place: &Place| -> Result<Trained> {
+        let build = || model::build_on(&job.settings, job.settings.seed, &place.device());
+        let model: Arc<dyn Model> = Arc::from(first.pool.install(build)?);
+        let parameters = match &place.gpu {
+            Some(gpu) => Parameters::on_gpu(gpu, model.parameters())?,
+            None => Parameters::new(model.parameters())?,
+        };
+        Ok((model, Arc::new(parameters)))
+    };
+    match first.gpu {
+        Some(_) => places.iter().map(|place| model(place)).collect(),
+        None => Ok(vec![model(first)?; places.len()]),
+    }
+}
+
+fn members(job: &Job, trained: &[Trained]) -> Result<Vec<group::Member>> {
+    let (settings, first) = (&job.settings, &trained[0].1);
+    if first.gpu().is_none() {
+        return Ok(group::form(settings, first, trained.len()));
+    }
+    let parameters = trained.iter().map(|(_, parameters)| parameters.clone());
+    group::form_on_gpus(settings, &parameters.collect::<Vec<_>>())
 }
 
 /// Those of the first replica of the first worker, if the settings ask for any.
@@ -150,9 +177,9 @@ fn checkpoints(job: &Job, replica: &Built) -> Result<Option<Checkpoints>> {
 }
 
 /// Lets the replicas of this worker exchange with other processes, before any of them runs.
-pub fn join(replicas: &mut [Built], exchange: Box<dyn Exchange>) {
+pub fn join(replicas: &mut [Built], joined: Joined) -> Result<()> {
     let members = replicas.iter_mut().map(|built| &mut built.steps.exchange);
-    group::join(&mut members.collect::<Vec<_>>(), exchange);
+    group::join(&mut members.collect::<Vec<_>>(), joined)
 }
 
 impl Built {

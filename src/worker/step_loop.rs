@@ -38,9 +38,10 @@ pub struct StepLoop {
     pub replica: usize,
     pub model: Arc<dyn Model>,
     pub input: Box<dyn Input>,
-    pub exchange: Member,
     pub tape: Tape,
+    /// Before the exchange, whose ranks of NCCL they use, so that they end first.
     pub graphs: Graphs,
+    pub exchange: Member,
     /// Where all replicas of the worker meet after warm-up, so that their measured steps begin together.
     pub start_line: Arc<Barrier>,
     pub pace: Pace,

@@ -4,6 +4,7 @@
 mod beside;
 mod conv;
 mod dense;
+mod exchange;
 mod input;
 mod loss;
 mod lrn;
@@ -11,6 +12,7 @@ mod models;
 mod optimizer;
 mod pointwise;
 mod pool;
+mod probe;
 mod queue;
 mod steps;
 

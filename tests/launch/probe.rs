@@ -6,7 +6,7 @@ use xrun::launch::interrupt::{Stage as Urgency, channel};
 use xrun::protocol::{Ceiling, CeilingOf};
 use xrun::terms::Transport;
 
-const CEILING: &str = "echo '{\"event\":\"ceiling\",\"of\":{\"one-way\":\"tcp\"},\"gigabytes_per_second\":4.5,\"slowest\":4.0,\"fastest\":5.0}'";
+const CEILING: &str = "echo '{\"event\":\"ceiling\",\"of\":{\"one-way\":\"tcp\"},\"median\":4.5,\"slowest\":4.0,\"fastest\":5.0}'";
 
 fn reason(life: &str) -> String {
     match Stage::new(life).timeout(2).probe() {
@@ -20,7 +20,7 @@ fn a_probe_tells_what_it_has_measured() {
     let life = format!("job; is probe 0 || exit 9; ready; start; {CEILING}; finished 0");
     let ceiling = Ceiling {
         of: CeilingOf::OneWay(Transport::Tcp),
-        gigabytes_per_second: 4.5,
+        median: 4.5,
         slowest: 4.0,
         fastest: 5.0,
     };

@@ -1,7 +1,7 @@
 //! Workers in a ring.
 
-use crate::training::{alone, check};
-use crate::{OPTIMIZERS, RANKS, TRANSPORTS, dense};
+use crate::training::alone;
+use crate::{OPTIMIZERS, RANKS, TRANSPORTS, check, dense};
 use xrun::spec::settings::Settings;
 use xrun::terms::*;
 

@@ -1,6 +1,6 @@
 //! The global batch of a test: the same numbers, however many replicas share it.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, Var};
 use xrun::spec::settings::Settings;
 use xrun::terms::ModelName;
 use xrun::worker::clock::StepClock;
@@ -21,6 +21,30 @@ pub struct Part {
     replica: usize,
     replicas: usize,
     step: u64,
+    /// On a GPU, where inputs and targets are in every step, as graphs want it.
+    places: Option<[Place; 2]>,
+    device: Device,
+}
+
+/// One tensor whose numbers change.
+struct Place {
+    numbers: Var,
+    /// The same memory, as what a batch has: no variable.
+    tensor: Tensor,
+}
+
+impl Place {
+    fn on(device: &Device, numbers: &Tensor) -> Result<Self> {
+        let numbers = Var::from_tensor(&numbers.to_device(device)?)?;
+        let tensor = numbers.as_detached_tensor();
+        Ok(Self { numbers, tensor })
+    }
+
+    fn fill(&self, numbers: &Tensor) -> Result<Tensor> {
+        self.numbers
+            .set(&numbers.to_device(self.numbers.device())?)?;
+        Ok(self.tensor.clone())
+    }
 }
 
 impl Part {
@@ -33,7 +57,27 @@ impl Part {
             replica,
             replicas,
             step: 0,
+            places: None,
+            device: Device::Cpu,
         }
+    }
+
+    /// With batches on this device.
+    pub fn on(self, device: Device) -> Self {
+        Self { device, ..self }
+    }
+
+    /// Brings a batch to the device.
+    fn brought(&mut self, inputs: Tensor, targets: Tensor) -> Result<[Tensor; 2]> {
+        if self.device.is_cpu() {
+            return Ok([inputs, targets]);
+        }
+        let device = &self.device;
+        let [x, y] = match &mut self.places {
+            Some(places) => places,
+            empty => empty.insert([Place::on(device, &inputs)?, Place::on(device, &targets)?]),
+        };
+        Ok([x.fill(&inputs)?, y.fill(&targets)?])
     }
 
     /// Numbers in [−1, 1) for each of this part's examples.
@@ -64,6 +108,7 @@ impl Input for Part {
             None => self.labels()?,
         };
         self.step += 1;
+        let [inputs, targets] = self.brought(inputs, targets)?;
         Ok(Batch {
             examples: GLOBAL_BATCH / self.replicas,
             inputs,

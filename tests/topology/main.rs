@@ -8,7 +8,9 @@ mod parameter_server;
 mod replicated;
 mod training;
 
-use training::{alone, check};
+use std::fmt::Debug;
+use training::{Devices, Trained, alone, check_within, train_on};
+use xrun::protocol::ServerReport;
 use xrun::spec::settings::Settings;
 use xrun::terms::*;
 
@@ -45,6 +47,16 @@ fn sequences() -> Settings {
         steps: STEPS - 2,
         ..Settings::defaults(ModelName::SatSeq2seq)
     }
+}
+
+/// Runs all processes of a cell on CPUs.
+fn train(settings: &Settings) -> (Vec<Trained>, Vec<ServerReport>) {
+    train_on(settings, &Devices::Cpus)
+}
+
+/// Every replica has the parameters of one with the whole batch.
+fn check(settings: &Settings, alone: &[f32], what: &dyn Debug) -> Vec<ServerReport> {
+    check_within(1e-5, settings, &Devices::Cpus, alone, what)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Workers and parameter servers.
 
-use crate::training::{alone, check, relative_distance, train};
-use crate::{OPTIMIZERS, RANKS, STEPS, TRANSPORTS, dense};
+use crate::training::{alone, relative_distance};
+use crate::{OPTIMIZERS, RANKS, STEPS, TRANSPORTS, check, dense, train};
 use xrun::spec::settings::Settings;
 use xrun::terms::*;
 

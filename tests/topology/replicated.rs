@@ -1,6 +1,7 @@
 //! Replicas of one process.
 
-use crate::training::{alone, check_within, train};
+use crate::train;
+use crate::training::{Devices, alone, check_within};
 use xrun::spec::settings::Settings;
 use xrun::terms::*;
 
@@ -22,7 +23,13 @@ fn replicas_that_share_a_batch_train_as_one_does() {
         let alone = alone(&cifar10(convolution, 1));
         for replicas in [2, 4] {
             let settings = cifar10(convolution, replicas);
-            check_within(bound, &settings, &alone, &(convolution, replicas));
+            check_within(
+                bound,
+                &settings,
+                &Devices::Cpus,
+                &alone,
+                &(convolution, replicas),
+            );
         }
     }
 }

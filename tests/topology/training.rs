@@ -1,6 +1,7 @@
 //! Workers and servers of one cell as threads, and what they make of the parameters.
 
-use crate::batch::Part;
+use super::batch::Part;
+use candle_core::Device;
 use std::fmt::Debug;
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
@@ -9,13 +10,47 @@ use xrun::spec::settings::Settings;
 use xrun::terms::*;
 use xrun::worker::exchange::parameter_server::server::Server;
 use xrun::worker::exchange::{Meeting, group};
+use xrun::worker::gpu::{Gpu, Options};
 use xrun::worker::layer::Tape;
 use xrun::worker::model::{self, Model};
-use xrun::worker::parameters::{Parameters, values};
+use xrun::worker::parameters::Parameters;
 use xrun::worker::step_loop::{Graphs, Pace, Seen, StepLoop};
 
-fn job(settings: &Settings, role: RoleName, rank: usize, token: &str) -> Job {
-    let device = DeviceJob::Cpu { cores: vec![0] };
+/// Where replicas are.
+pub enum Devices {
+    Cpus,
+    /// The GPU of each replica of all workers, by UUID.
+    Gpus(Vec<String>),
+}
+
+impl Devices {
+    fn of_replica(&self, number: usize) -> DeviceJob {
+        let cores = vec![0];
+        match self {
+            Self::Cpus => DeviceJob::Cpu { cores },
+            Self::Gpus(uuids) => DeviceJob::Cuda {
+                uuid: uuids[number].clone(),
+                cores,
+            },
+        }
+    }
+}
+
+fn job(
+    settings: &Settings,
+    (role, rank): (RoleName, usize),
+    devices: &Devices,
+    token: &str,
+) -> Job {
+    let count = match role {
+        RoleName::Worker => settings.devices_per_worker,
+        _ => 1,
+    };
+    let devices = match role {
+        RoleName::Worker => devices,
+        _ => &Devices::Cpus,
+    };
+    let replicas = rank * count..(rank + 1) * count;
     Job {
         protocol: VERSION,
         role,
@@ -23,10 +58,9 @@ fn job(settings: &Settings, role: RoleName, rank: usize, token: &str) -> Job {
         world_size: settings.workers,
         token: token.to_owned(),
         settings: settings.clone(),
-        devices: match role {
-            RoleName::Worker => vec![device; settings.devices_per_worker],
-            _ => vec![device],
-        },
+        devices: replicas
+            .map(|replica| devices.of_replica(replica))
+            .collect(),
         cache: std::env::temp_dir(),
         checkpoints: None,
     }
@@ -40,45 +74,94 @@ fn token() -> String {
     format!("{count:08x}{:08x}{:048x}", std::process::id(), 0)
 }
 
-/// What one worker has seen, and its parameters at the end.
+/// What one worker has seen, and its parameters at the end, as each of its replicas has them.
 pub struct Trained {
     pub seen: Vec<Seen>,
     pub parameters: Vec<f32>,
+    pub replicas: Vec<Vec<f32>>,
 }
 
 /// One worker with all its replicas, up to the point where it has to know where the others are.
 struct Worker {
     job: Job,
     loops: Vec<StepLoop>,
-    parameters: Arc<Parameters>,
+    /// Of each replica; on CPUs the same.
+    parameters: Vec<Arc<Parameters>>,
     meeting: Meeting,
 }
 
+/// What one replica trains, and where.
+struct Replica {
+    gpu: Option<Gpu>,
+    model: Arc<dyn Model>,
+    parameters: Arc<Parameters>,
+}
+
+impl Replica {
+    fn on(settings: &Settings, device: &DeviceJob) -> Self {
+        let open = |uuid| Gpu::open(uuid, &Options::default()).unwrap();
+        let gpu = device.uuid().map(open);
+        let candle = gpu.as_ref().map_or(&Device::Cpu, Gpu::device);
+        let model = model::build_on(settings, settings.seed, candle).unwrap();
+        let parameters = match &gpu {
+            Some(gpu) => Parameters::on_gpu(gpu, model.parameters()),
+            None => Parameters::new(model.parameters()),
+        };
+        Self {
+            gpu,
+            model: Arc::from(model),
+            parameters: Arc::new(parameters.unwrap()),
+        }
+    }
+
+    /// All replicas of a worker: on CPUs they share a model.
+    fn all(settings: &Settings, devices: &[DeviceJob]) -> Vec<Self> {
+        let first = Self::on(settings, &devices[0]);
+        let others = devices[1..].iter().map(|device| match first.gpu {
+            Some(_) => Self::on(settings, device),
+            None => Self {
+                gpu: None,
+                model: first.model.clone(),
+                parameters: first.parameters.clone(),
+            },
+        });
+        let others: Vec<Self> = others.collect();
+        std::iter::once(first).chain(others).collect()
+    }
+}
+
 impl Worker {
-    fn build(settings: &Settings, rank: usize, token: &str) -> Self {
-        let job = job(settings, RoleName::Worker, rank, token);
-        let model: Arc<dyn Model> = Arc::from(model::build(settings, settings.seed).unwrap());
-        let parameters = Arc::new(Parameters::new(model.parameters()).unwrap());
+    fn build(settings: &Settings, rank: usize, devices: &Devices, token: &str) -> Self {
+        let job = job(settings, (RoleName::Worker, rank), devices, token);
+        let replicas = Replica::all(settings, &job.devices);
+        let parameters: Vec<_> = replicas.iter().map(|r| r.parameters.clone()).collect();
         let (size, workers) = (settings.devices_per_worker, settings.workers);
         let start_line = Arc::new(Barrier::new(size));
-        let members = group::form(settings, &parameters, size);
-        let loops = members.into_iter().enumerate().map(|(replica, member)| {
+        let members = match &replicas[0].gpu {
+            Some(_) => group::form_on_gpus(settings, &parameters).unwrap(),
+            None => group::form(settings, &parameters[0], size),
+        };
+        let parts = replicas.into_iter().zip(members).enumerate();
+        let loops = parts.map(|(number, (replica, member))| {
             // Asynchronous workers each have the whole batch: there is no step that they share.
             let shared =
                 settings.topology != Topology::ParameterServer || settings.update == Update::Sync;
+            let part = match shared {
+                true => Part::of(settings, rank * size + number, workers * size),
+                false => Part::of(settings, 0, 1),
+            };
+            let gpu = replica.gpu;
+            let device = gpu.as_ref().map_or(&Device::Cpu, Gpu::device);
             StepLoop {
-                replica,
-                model: model.clone(),
-                input: Box::new(match shared {
-                    true => Part::of(settings, rank * size + replica, workers * size),
-                    false => Part::of(settings, 0, 1),
-                }),
+                replica: number,
+                model: replica.model,
+                input: Box::new(part.on(device.clone())),
+                graphs: Graphs::new(settings.cuda_graph && gpu.is_some()),
+                tape: gpu.map_or_else(Tape::default, Tape::on),
                 exchange: member,
-                tape: Tape::default(),
-                graphs: Graphs::default(),
                 start_line: start_line.clone(),
                 pace: Pace::of(settings),
-                places: parameters.places(),
+                places: replica.parameters.places(),
                 checkpoints: None,
             }
         });
@@ -97,41 +180,45 @@ impl Worker {
             parameters,
             meeting,
         } = self;
-        if let Some(exchange) = meeting.join(&job, &peers, &parameters).unwrap() {
-            let members = loops.iter_mut().map(|steps| &mut steps.exchange);
-            group::join(&mut members.collect::<Vec<_>>(), exchange);
-        }
+        let joined = meeting.join(&job, &peers, &parameters[0]).unwrap();
+        let members = loops.iter_mut().map(|steps| &mut steps.exchange);
+        group::join(&mut members.collect::<Vec<_>>(), joined).unwrap();
         let threads: Vec<JoinHandle<Seen>> = loops
             .into_iter()
             .map(|mut steps| {
                 std::thread::spawn(move || {
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-                    pool.unwrap().install(|| steps.run().unwrap())
+                    // Ends there too: memory of a GPU is given back by a thread that has used it.
+                    pool.unwrap().install(move || steps.run().unwrap())
                 })
             })
             .collect();
         let seen = threads.into_iter().map(|thread| thread.join().unwrap());
         let seen = seen.collect();
+        let replicas: Vec<Vec<f32>> = parameters.iter().map(|p| flat(p)).collect();
         Trained {
             seen,
-            parameters: flat(&parameters),
+            parameters: replicas[0].clone(),
+            replicas,
         }
     }
 }
 
 /// Runs all processes of a cell, as threads.
-pub fn train(settings: &Settings) -> (Vec<Trained>, Vec<ServerReport>) {
+pub fn train_on(settings: &Settings, devices: &Devices) -> (Vec<Trained>, Vec<ServerReport>) {
     let token = &token();
-    let servers: Vec<Server> = (0..settings.servers)
-        .map(|rank| Server::bind(&job(settings, RoleName::Server, rank, token)).unwrap())
-        .collect();
+    let server = |rank| {
+        let job = job(settings, (RoleName::Server, rank), devices, token);
+        Server::bind(&job).unwrap()
+    };
+    let servers: Vec<Server> = (0..settings.servers).map(server).collect();
     let addresses: Vec<String> = servers.iter().map(|s| s.address().unwrap()).collect();
     let servers: Vec<JoinHandle<ServerReport>> = servers
         .into_iter()
         .map(|server| std::thread::spawn(move || server.serve().unwrap()))
         .collect();
     let workers: Vec<Worker> = (0..settings.workers)
-        .map(|rank| Worker::build(settings, rank, token))
+        .map(|rank| Worker::build(settings, rank, devices, token))
         .collect();
     let own = workers.iter().filter_map(|w| w.meeting.address().unwrap());
     let own: Vec<String> = own.collect();
@@ -150,10 +237,10 @@ pub fn train(settings: &Settings) -> (Vec<Trained>, Vec<ServerReport>) {
 }
 
 fn flat(parameters: &Parameters) -> Vec<f32> {
-    let variables = parameters.variables().iter();
-    variables
-        .flat_map(|(_, variable)| values(variable).unwrap().to_vec())
-        .collect()
+    let mut flat = Vec::new();
+    let all = parameters.visit(|_, numbers| flat.extend_from_slice(numbers));
+    all.unwrap();
+    flat
 }
 
 /// ‖a − b‖ / ‖b‖ over all parameters.
@@ -167,32 +254,32 @@ pub fn relative_distance(a: &[f32], b: &[f32]) -> f64 {
 
 /// What one replica makes of the whole batch, which must have moved.
 pub fn alone(settings: &Settings) -> Vec<f32> {
-    let initial = flat(&Worker::build(settings, 0, &token()).parameters);
-    let (mut trained, _) = train(settings);
+    let initial = Worker::build(settings, 0, &Devices::Cpus, &token());
+    let initial = flat(&initial.parameters[0]);
+    let (mut trained, _) = train_on(settings, &Devices::Cpus);
     let trained = trained.remove(0).parameters;
     let moved = relative_distance(&trained, &initial);
     assert!(moved > 1e-3, "training moves the parameters: {moved}");
     trained
 }
 
-/// Every worker has the parameters of one replica with the whole batch, and all have the same bits.
-pub fn check(settings: &Settings, alone: &[f32], what: &dyn Debug) -> Vec<ServerReport> {
-    check_within(1e-5, settings, alone, what)
-}
-
-/// The same with another bound on the distance from one replica.
+/// Every replica has the parameters of one with the whole batch, within `bound`, and all have the same
+/// bits.
 pub fn check_within(
     bound: f64,
     settings: &Settings,
+    devices: &Devices,
     alone: &[f32],
     what: &dyn Debug,
 ) -> Vec<ServerReport> {
-    let (trained, served) = train(settings);
+    let (trained, served) = train_on(settings, devices);
     let steps = settings.warmup_steps + settings.steps;
     for worker in &trained {
         let distance = relative_distance(&worker.parameters, alone);
         assert!(distance < bound, "{what:?}: {distance:e} from one replica");
-        assert_eq!(worker.parameters, trained[0].parameters, "{what:?}");
+        for replica in &worker.replicas {
+            assert_eq!(*replica, trained[0].parameters, "{what:?}");
+        }
         for seen in &worker.seen {
             let counted = (seen.total_steps, seen.global_steps);
             assert_eq!(counted, (steps, steps), "{what:?}");

@@ -99,11 +99,11 @@ impl Limits {
     /// The columns of a repeat.
     pub fn of(&self, settings: &Settings, measured: Option<&Measured>) -> Ceilings {
         let transport = transport::resolve(settings);
-        let exchange = match settings.topology {
-            Topology::AllReduce => CeilingOf::AllReduce(transport),
-            _ => CeilingOf::BothWays(transport),
+        let exchange = match (settings.topology, self.of_nccl(settings)) {
+            (_, Some(rate)) => Some(rate),
+            (Topology::AllReduce, None) => self.rate(CeilingOf::AllReduce(transport)),
+            _ => self.rate(CeilingOf::BothWays(transport)),
         };
-        let exchange = self.rate(exchange);
         // Servers count both ways, as links do. A rank of an all-reduce receives while it sends: its links
         // count twice the bytes and twice the time of what the ceiling counts once.
         let achieved = measured.and_then(|measured| measured.cluster.exchange_gigabytes_per_second);
@@ -118,9 +118,16 @@ impl Limits {
         }
     }
 
+    /// Where workers sum by NCCL: wherever it was there to be measured, and nothing else was asked for.
+    fn of_nccl(&self, settings: &Settings) -> Option<f64> {
+        let takes_it = settings.topology == Topology::AllReduce
+            && matches!(settings.transport, Transport::Auto | Transport::Nccl);
+        self.rate(CeilingOf::Nccl).filter(|_| takes_it)
+    }
+
     fn rate(&self, of: CeilingOf) -> Option<f64> {
         let found = self.0.iter().find(|ceiling| ceiling.of == of);
-        found.map(|ceiling| ceiling.gigabytes_per_second)
+        found.map(|ceiling| ceiling.median)
     }
 }
 
@@ -140,7 +147,7 @@ mod tests {
     fn ceiling(of: CeilingOf, rate: f64) -> Ceiling {
         Ceiling {
             of,
-            gigabytes_per_second: rate,
+            median: rate,
             slowest: rate,
             fastest: rate,
         }
@@ -204,6 +211,24 @@ mod tests {
             CeilingOf::AllReduce(Transport::Tcp),
         );
         assert_eq!(ring.share, Some(0.75));
+    }
+
+    #[test]
+    fn what_nccl_sums_has_its_ceiling() {
+        let limits = Limits(vec![
+            ceiling(CeilingOf::AllReduce(Transport::SharedMemory), 4.0),
+            ceiling(CeilingOf::Nccl, 300.0),
+        ]);
+        let of = |transport| {
+            let settings = Settings {
+                transport,
+                ..settings(Topology::AllReduce, 2)
+            };
+            limits.of(&settings, None).exchange
+        };
+        assert_eq!(of(Transport::Auto), Some(300.0));
+        assert_eq!(of(Transport::Nccl), Some(300.0));
+        assert_eq!(of(Transport::SharedMemory), Some(4.0));
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn tensor_count(settings: &Settings) -> usize {
 }
 
 /// In a ring of `R` ranks each sends `2 (R − 1) / R` of all gradients a step (Patarasuk, Yuan 2009),
-/// but for shares that do not divide.
+/// but for shares that do not divide. With GPUs every replica may be a rank.
 fn links_of_ring(settings: &Settings, worker: &WorkerResult, ranks: usize) -> Result<(), String> {
     if ranks < 2 {
         return Ok(());
@@ -181,6 +181,12 @@ fn links_of_ring(settings: &Settings, worker: &WorkerResult, ranks: usize) -> Re
     let steps = worker.report.steps;
     let rounds = 2 * (ranks as u64 - 1);
     let due = (model * rounds * steps) as f64 / ranks as f64;
+    let gpus = worker
+        .replicas
+        .iter()
+        .filter(|replica| replica.gpu.is_some());
+    let all = (ranks * gpus.count().max(1)) as f64;
+    let due_of_all = (model * steps) as f64 * 2.0 * (all - 1.0) / all;
     let uneven = 4 * rounds * tensor_count(settings) as u64;
     let messages = rounds * HEADER_BYTES * tensor_count(settings) as u64;
     let links = worker.links.iter();
@@ -188,7 +194,7 @@ fn links_of_ring(settings: &Settings, worker: &WorkerResult, ranks: usize) -> Re
         .map(|link| link.pushed_bytes)
         .fold(0, u64::saturating_add);
     let least = due * (1.0 - RELATIVE_SLACK) - (uneven * steps) as f64;
-    let most = due * (1.0 + RELATIVE_SLACK) + ((uneven + messages) * steps) as f64;
+    let most = due_of_all * (1.0 + RELATIVE_SLACK) + ((uneven + messages) * steps) as f64;
     if (least..=most).contains(&(moved as f64)) {
         return Ok(());
     }

@@ -170,10 +170,10 @@ fn who_is_called_by_others_tells_where() {
             "was ready without an address that others can call"
         );
     }
-    let long = "x".repeat(201);
+    let long = "x".repeat(257);
     assert_eq!(
         broke(server().take(ready(Some(&long)))),
-        "told an address of 201 bytes"
+        "told an address of 257 bytes"
     );
     assert_eq!(serving().address(), Some("unix x"));
     assert_eq!(start(worker(), Some("unix y")).address(), None);
@@ -183,7 +183,7 @@ fn who_is_called_by_others_tells_where() {
 fn each_role_has_its_own_events() {
     let ceiling = crate::protocol::Ceiling {
         of: CeilingOf::Copy,
-        gigabytes_per_second: 1.0,
+        median: 1.0,
         fastest: 1.0,
         slowest: 1.0,
     };

@@ -83,6 +83,14 @@ impl Gpu {
         match self.0 {}
     }
 
+    pub fn reach(&self, _: &Gpu) -> Result<()> {
+        match self.0 {}
+    }
+
+    pub fn copy_from<T: Numbers>(&self, _: &Gpu, _: Span<T>, _: Span<T>) -> Result<()> {
+        match self.0 {}
+    }
+
     pub fn span<T: Numbers>(&self, _: &Tensor) -> Result<Span<T>> {
         match self.0 {}
     }
@@ -113,6 +121,18 @@ impl Queue {
     }
 
     pub fn download<T: Numbers>(&self, _: Span<T>, _: &mut Pinned<T>, _: usize) -> Result<()> {
+        match self.0 {}
+    }
+
+    /// # Safety
+    /// Cannot be called.
+    pub unsafe fn upload_slice<T: Numbers>(&self, _: &[T], _: Span<T>) -> Result<()> {
+        match self.0 {}
+    }
+
+    /// # Safety
+    /// Cannot be called.
+    pub unsafe fn download_slice<T: Numbers>(&self, _: Span<T>, _: &mut [T]) -> Result<()> {
         match self.0 {}
     }
 
@@ -176,6 +196,10 @@ impl<T: Numbers> Buffer<T> {
 impl<T: Numbers> Pinned<T> {
     pub fn zeros(gpu: &Gpu, _: usize) -> Result<Self> {
         match gpu.0 {}
+    }
+
+    pub fn start(&self) -> *mut T {
+        match self.0 {}
     }
 
     pub fn as_slice(&self) -> &[T] {

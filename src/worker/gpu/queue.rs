@@ -48,7 +48,16 @@ impl Queue {
     /// Copies numbers of the host, from number `first` on, to all of `to`. The caller leaves them alone
     /// until that is done.
     pub fn upload<T: Numbers>(&self, from: &Pinned<T>, first: usize, to: Span<T>) -> Result<()> {
-        let from = &from.as_slice()[first..first + to.len()];
+        // SAFETY: the slice lives as long as the memory; the rest is the caller's promise.
+        unsafe { self.upload_slice(&from.as_slice()[first..first + to.len()], to) }
+    }
+
+    /// The same from page-locked memory that somebody else owns. Panics where the two differ in length.
+    ///
+    /// # Safety
+    /// Until it is done, the memory lives and nobody writes it.
+    pub unsafe fn upload_slice<T: Numbers>(&self, from: &[T], to: Span<T>) -> Result<()> {
+        assert_eq!(from.len(), to.len(), "both ends of a copy");
         self.bind()?;
         self.count(1);
         // SAFETY: both sides are that long; the rest is the caller's promise.
@@ -63,10 +72,19 @@ impl Queue {
         to: &mut Pinned<T>,
         first: usize,
     ) -> Result<()> {
-        let to = &mut to.as_mut_slice()[first..first + from.len()];
+        // SAFETY: as in `upload`.
+        unsafe { self.download_slice(from, &mut to.as_mut_slice()[first..first + from.len()]) }
+    }
+
+    /// The same to page-locked memory that somebody else owns. Panics where the two differ in length.
+    ///
+    /// # Safety
+    /// Until it is done, the memory lives and nobody uses it.
+    pub unsafe fn download_slice<T: Numbers>(&self, from: Span<T>, to: &mut [T]) -> Result<()> {
+        assert_eq!(from.len(), to.len(), "both ends of a copy");
         self.bind()?;
         self.count(1);
-        // SAFETY: as in `upload`.
+        // SAFETY: both sides are that long; the rest is the caller's promise.
         unsafe { result::memcpy_dtoh_async(to, from.address(), self.raw()) }.w()
     }
 
@@ -209,6 +227,11 @@ impl<T: Numbers> Pinned<T> {
             length,
             context: gpu.context().clone(),
         })
+    }
+
+    /// Where its numbers begin, for those who share it by promises that types do not see.
+    pub fn start(&self) -> *mut T {
+        self.start
     }
 
     pub fn as_slice(&self) -> &[T] {

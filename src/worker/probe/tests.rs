@@ -55,8 +55,8 @@ fn a_probe_tells_each_ceiling_once_and_ends() {
             let of = ceilings.iter().map(|event| match event {
                 Event::Ceiling(ceiling) => {
                     assert!(ceiling.slowest > 0.0);
-                    assert!(ceiling.slowest <= ceiling.gigabytes_per_second);
-                    assert!(ceiling.gigabytes_per_second <= ceiling.fastest);
+                    assert!(ceiling.slowest <= ceiling.median);
+                    assert!(ceiling.median <= ceiling.fastest);
                     ceiling.of
                 }
                 other => panic!("{other:?}"),
@@ -80,19 +80,35 @@ fn a_job_without_cores_is_refused() {
     let mut job = job(Topology::ParameterServer, Transport::Auto);
     job.devices.clear();
     let error = Probe::of(&job).unwrap_err().to_string();
-    assert!(error.contains("measures CPUs"), "{error}");
+    assert!(error.contains("cores of a worker"), "{error}");
 }
 
 #[test]
 fn a_ceiling_is_the_median_of_its_rounds() {
     let rounds = vec![0.5, 0.1, 0.2, 0.25, 1.0];
     let ceiling = ceiling(CeilingOf::Copy, 1_000_000_000, rounds);
-    let rates = (
-        ceiling.slowest,
-        ceiling.gigabytes_per_second,
-        ceiling.fastest,
-    );
+    let rates = (ceiling.slowest, ceiling.median, ceiling.fastest);
     assert_eq!(rates, (1.0, 4.0, 10.0));
+}
+
+#[test]
+fn the_slowest_launch_takes_longest() {
+    let ceiling = spread(CeilingOf::Launch, vec![2.0, 5.0, 3.0]);
+    assert_eq!(
+        (ceiling.slowest, ceiling.median, ceiling.fastest),
+        (5.0, 3.0, 2.0)
+    );
+}
+
+#[test]
+fn what_crosses_no_host_has_none_of_its_ceilings() {
+    for (topology, transport) in [
+        (Topology::Replicated, Transport::Auto),
+        (Topology::AllReduce, Transport::Nccl),
+    ] {
+        let events = told(&job(topology, transport));
+        assert!(matches!(events[..], [Event::Finished(_)]), "{events:?}");
+    }
 }
 
 #[test]
