@@ -158,7 +158,7 @@ impl Client {
             if let Event::Ceiling(ceiling) = event
                 && ceiling.of == CeilingOf::BothWays(settings.transport)
             {
-                found = Some(ceiling.gigabytes_per_second);
+                found = Some(ceiling.median);
             }
         })?;
         found.context("the probe has not told the ceiling of both ways")
