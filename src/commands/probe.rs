@@ -8,7 +8,7 @@ use super::report::grid::{Column, Grid};
 use super::run::{Subject, lock_machine};
 use crate::cli::{ProbeArgs, Selection};
 use crate::flavour::{Program, running_program};
-use crate::launch::slots::{Slots, assign, uuids};
+use crate::launch::slots::{Slots, assign};
 use crate::launch::{ProbeError, RepeatRequest, Session, interrupt};
 use crate::machine::Machine;
 use crate::protocol::{Ceiling, CeilingOf};
@@ -72,7 +72,8 @@ fn of_file(file: &Path) -> Result<Vec<Case>> {
             continue;
         };
         let settings = by(Transport::SharedMemory, &settings);
-        let subject = (Subject::of(&settings), gpus(&slots));
+        let gpus: Vec<String> = slots.gpus().into_iter().map(str::to_owned).collect();
+        let subject = (Subject::of(&settings), gpus);
         let nothing = subject.0.is_none() && subject.1.is_empty();
         if nothing || subjects.contains(&subject) {
             continue;
@@ -113,12 +114,6 @@ fn wide_mlp() -> Result<Vec<Case>> {
         .collect()
 }
 
-/// The UUIDs of the workers' GPUs, each once.
-fn gpus(slots: &Slots) -> Vec<String> {
-    let found = uuids(slots.workers.iter().flatten());
-    found.into_iter().map(str::to_owned).collect()
-}
-
 fn by(transport: Transport, settings: &Settings) -> Settings {
     Settings {
         transport,
@@ -130,7 +125,7 @@ impl Case {
     /// `parameter-server, mlp with adam: 6 tensors, 72.0 MiB`; `GPUs: GPU-1, GPU-2`.
     fn title(&self) -> Result<String> {
         if !self.crosses {
-            return Ok(format!("GPUs: {}", gpus(&self.slots).join(", ")));
+            return Ok(format!("GPUs: {}", self.slots.gpus().join(", ")));
         }
         let lengths = model::lengths(&self.settings)?;
         let bytes = Bytes(lengths.iter().map(|length| 4 * *length as u64).sum());

@@ -5,6 +5,7 @@
 //! On CPUs all members read the same variables, which they update together: [`on_host`]. On GPUs each has
 //! variables of its own: [`on_gpu`].
 
+mod means;
 pub mod on_gpu;
 pub mod on_host;
 mod peers;
@@ -18,8 +19,9 @@ use crate::worker::optimizer::Config;
 use crate::worker::parameters::{Memory, Parameters};
 use anyhow::Result;
 use candle_core::Tensor;
+use means::Means;
 use on_gpu::GpuMember;
-use on_host::{HostMember, Means};
+use on_host::HostMember;
 use std::sync::Arc;
 
 /// One member of a group of replicas.

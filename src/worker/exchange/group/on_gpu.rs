@@ -8,7 +8,8 @@
 //! | peers | GPUs of one process without NCCL, replicas that share a GPU | never, but hosts meet twice |
 //! | through the host | `devices.parameters = "host"`, parameter servers, all-reduce without NCCL | once a step |
 
-use super::on_host::{self, Means};
+use super::means::Means;
+use super::on_host;
 use super::peers::{self, Peers};
 use super::through_host::ThroughHost;
 use crate::protocol::LinkReport;

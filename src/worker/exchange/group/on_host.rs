@@ -6,12 +6,12 @@
 //! Between averaging and update the first member takes the means to other processes, where a topology
 //! has some: see [`Exchange`].
 
+use super::means::Means;
 use crate::protocol::LinkReport;
 use crate::terms::Phase;
 use crate::worker::clock::StepClock;
 use crate::worker::exchange::{Exchange, UpdatedBy};
 use crate::worker::optimizer::{Config, Optimizer};
-use crate::worker::parameters::mirror::Mirror;
 use crate::worker::parameters::{Memory, Parameters, Piece};
 use anyhow::Result;
 use rayon::prelude::*;
@@ -44,45 +44,6 @@ struct Group {
     updated_by: OnceLock<UpdatedBy>,
     /// As the first member's exchange knows it.
     global_step: AtomicU64,
-}
-
-/// The mean gradient of each variable; none in a group of one. Members write it in turns: their own
-/// pieces, then the first member all of them.
-pub struct Means {
-    parts: Vec<Memory>,
-    _owner: Owner,
-}
-
-/// What keeps the memory of means.
-enum Owner {
-    Nobody,
-    Numbers { _arrays: Vec<Vec<f32>> },
-    Mirror { _mirror: Mirror },
-}
-
-impl Means {
-    pub fn none() -> Self {
-        Self {
-            parts: Vec::new(),
-            _owner: Owner::Nobody,
-        }
-    }
-
-    pub fn zeros(lengths: impl Iterator<Item = usize>) -> Self {
-        let mut arrays: Vec<Vec<f32>> = lengths.map(|length| vec![0.0; length]).collect();
-        Self {
-            parts: arrays.iter_mut().map(|a| Memory::of_slice(a)).collect(),
-            _owner: Owner::Numbers { _arrays: arrays },
-        }
-    }
-
-    /// In memory that a GPU copies from by itself.
-    pub fn page_locked(mirror: Mirror) -> Self {
-        Self {
-            parts: mirror.parts().to_vec(),
-            _owner: Owner::Mirror { _mirror: mirror },
-        }
-    }
 }
 
 /// Makes all members of a group of `size` replicas that train `parameters`. With an optimizer each updates
@@ -170,7 +131,7 @@ impl HostMember {
                 // barriers, where nobody writes gradients.
                 let (gradient, mean) = unsafe {
                     let gradient = published[piece.variable].slice(piece.elements.clone());
-                    let mean = &self.group.means.parts[piece.variable];
+                    let mean = &self.group.means.parts()[piece.variable];
                     (gradient, mean.slice_mut(piece.elements.clone()))
                 };
                 accumulate(mean, gradient, scale, index == 0);
@@ -227,7 +188,7 @@ impl HostMember {
         self.group.barrier.wait();
         self.average();
         clock.book(Phase::Exchange);
-        let means = self.group.means.parts.clone();
+        let means = self.group.means.parts().to_vec();
         if self.group.updated_by.get().is_some() {
             self.group.barrier.wait();
             clock.book(Phase::Exchange);
@@ -321,7 +282,7 @@ impl HostMember {
     pub fn means<'a>(&'a self, gradients: &'a [Memory]) -> &'a [Memory] {
         match self.alone() {
             true => gradients,
-            false => &self.group.means.parts,
+            false => self.group.means.parts(),
         }
     }
 
