@@ -90,6 +90,7 @@ why_not() {
 # shellcheck disable=SC2329  # the trap calls it
 # What is kept is all but unpacked programs; a part that hangs or a signal must not lose what was measured before.
 archive() {
+    pkill -INT --parent "$$" 2>/dev/null || true # the part that runs, where this was stopped from outside
     tar -C "$OUT" -czf "$OUT/.gpu-results.tar.gz" --exclude=./binaries --exclude='./*.tar.gz' --exclude='./.*.tar.gz' .
     mv "$OUT/.gpu-results.tar.gz" "$OUT/gpu-results.tar.gz"
 }

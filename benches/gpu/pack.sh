@@ -15,9 +15,10 @@ features=cuda,cudnn,nccl
 
 out='' native='' profile=release
 while [ $# -gt 0 ]; do
+    [[ $1 != --* ]] || [ $# -ge 2 ] || fail "$1 needs a value; $usage"
     case $1 in
-        --native) native=${2:?$usage}; shift 2 ;;
-        --profile) profile=${2:?$usage}; shift 2 ;;
+        --native) native=$2; shift 2 ;;
+        --profile) profile=$2; shift 2 ;;
         -*) fail "unknown option $1; $usage" ;;
         *) [ -z "$out" ] || fail "$usage"; out=$1; shift ;;
     esac
