@@ -129,12 +129,14 @@ impl<'a> GpuWatch<'a> {
         self.sensors.0.as_ref().filter(|_| !self.uuids.is_empty())
     }
 
-    /// Processes that came and went are remembered.
+    /// Processes that came and went are remembered, and the group that they had while they ran.
     fn note(&mut self, listings: Vec<Listing>) {
         for listing in listings {
             let of_gpu = self.listed.entry(listing.uuid).or_default();
-            let processes = listing.processes.iter();
-            of_gpu.extend(processes.map(|process| (process.number, process.group)));
+            for process in listing.processes {
+                let group = of_gpu.entry(process.number).or_default();
+                *group = process.group.or(*group);
+            }
         }
     }
 

@@ -55,7 +55,11 @@ fn processes_of_others_are_counted_once_and_only_on_the_gpus_of_the_repeat() {
         listing("c", &[(9, Some(9))]),
     ];
     let second = vec![listing("a", &[own(100)]), listing("b", &[(7, Some(7))])];
-    let third = vec![listing("b", &[(4_000_000, None)])];
+    // The first is the repeat's own, which has just ended.
+    let third = vec![
+        listing("a", &[(105, None)]),
+        listing("b", &[(4_000_000, None)]),
+    ];
     let (state, listings) = watched(&[], vec![first, second, third]);
     assert_eq!(state.other_processes, Some(2));
     let kept = listing("a", &[(7, Some(7)), own(100), own(105)]);
