@@ -36,7 +36,7 @@ fn devices(replicas: usize, shared: bool) -> Option<Devices> {
     if shared {
         uuids = vec![uuids[0].clone(); replicas];
     }
-    Some(Devices::Gpus(uuids))
+    Some(Devices(Some(uuids)))
 }
 
 /// Every kind of group on its GPUs, with and without graphs, against one replica on a CPU.

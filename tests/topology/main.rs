@@ -9,7 +9,7 @@ mod replicated;
 mod training;
 
 use std::fmt::Debug;
-use training::{Devices, Trained, alone, check_within, train_on};
+use training::{CPUS, Trained, alone, check_within, train_on};
 use xrun::protocol::ServerReport;
 use xrun::spec::settings::Settings;
 use xrun::terms::*;
@@ -51,12 +51,12 @@ fn sequences() -> Settings {
 
 /// Runs all processes of a cell on CPUs.
 fn train(settings: &Settings) -> (Vec<Trained>, Vec<ServerReport>) {
-    train_on(settings, &Devices::Cpus)
+    train_on(settings, &CPUS)
 }
 
 /// Every replica has the parameters of one with the whole batch.
 fn check(settings: &Settings, alone: &[f32], what: &dyn Debug) -> Vec<ServerReport> {
-    check_within(1e-5, settings, &Devices::Cpus, alone, what)
+    check_within(1e-5, settings, &CPUS, alone, what)
 }
 
 #[test]

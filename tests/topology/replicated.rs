@@ -1,7 +1,7 @@
 //! Replicas of one process.
 
 use crate::train;
-use crate::training::{Devices, alone, check_within};
+use crate::training::{CPUS, alone, check_within};
 use xrun::spec::settings::Settings;
 use xrun::terms::*;
 
@@ -23,13 +23,7 @@ fn replicas_that_share_a_batch_train_as_one_does() {
         let alone = alone(&cifar10(convolution, 1));
         for replicas in [2, 4] {
             let settings = cifar10(convolution, replicas);
-            check_within(
-                bound,
-                &settings,
-                &Devices::Cpus,
-                &alone,
-                &(convolution, replicas),
-            );
+            check_within(bound, &settings, &CPUS, &alone, &(convolution, replicas));
         }
     }
 }

@@ -16,19 +16,18 @@ use xrun::worker::model::{self, Model};
 use xrun::worker::parameters::Parameters;
 use xrun::worker::step_loop::{Graphs, Pace, Seen, StepLoop};
 
-/// Where replicas are.
-pub enum Devices {
-    Cpus,
-    /// The GPU of each replica of all workers, by UUID.
-    Gpus(Vec<String>),
-}
+/// The GPU of each replica of all workers, by UUID; none for replicas on CPUs.
+pub struct Devices(pub Option<Vec<String>>);
+
+/// Replicas on CPUs.
+pub const CPUS: Devices = Devices(None);
 
 impl Devices {
     fn of_replica(&self, number: usize) -> DeviceJob {
         let cores = vec![0];
-        match self {
-            Self::Cpus => DeviceJob::Cpu { cores },
-            Self::Gpus(uuids) => DeviceJob::Cuda {
+        match &self.0 {
+            None => DeviceJob::Cpu { cores },
+            Some(uuids) => DeviceJob::Cuda {
                 uuid: uuids[number].clone(),
                 cores,
             },
@@ -48,7 +47,7 @@ fn job(
     };
     let devices = match role {
         RoleName::Worker => devices,
-        _ => &Devices::Cpus,
+        _ => &CPUS,
     };
     let replicas = rank * count..(rank + 1) * count;
     Job {
@@ -254,9 +253,9 @@ pub fn relative_distance(a: &[f32], b: &[f32]) -> f64 {
 
 /// What one replica makes of the whole batch, which must have moved.
 pub fn alone(settings: &Settings) -> Vec<f32> {
-    let initial = Worker::build(settings, 0, &Devices::Cpus, &token());
+    let initial = Worker::build(settings, 0, &CPUS, &token());
     let initial = flat(&initial.parameters[0]);
-    let (mut trained, _) = train_on(settings, &Devices::Cpus);
+    let (mut trained, _) = train_on(settings, &CPUS);
     let trained = trained.remove(0).parameters;
     let moved = relative_distance(&trained, &initial);
     assert!(moved > 1e-3, "training moves the parameters: {moved}");

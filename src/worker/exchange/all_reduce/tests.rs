@@ -6,6 +6,7 @@ use crate::spec::settings::Settings;
 use crate::terms::{ModelName, RoleName, Topology, Transport};
 use crate::worker::exchange::lost::PeerLost;
 use crate::worker::exchange::transport::Peer;
+use crate::worker::exchange::{Joined, Meeting};
 use candle_core::{Device, Var};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -228,7 +229,7 @@ fn two_workers(overlap: bool, offers: bool) -> Vec<(Vec<Vec<f32>>, Vec<LinkRepor
         checkpoints: None,
     };
     let meetings: Vec<_> = (0..2)
-        .map(|rank| crate::worker::exchange::Meeting::bind(&job(rank)).unwrap())
+        .map(|rank| Meeting::bind(&job(rank)).unwrap())
         .collect();
     let peers: Vec<String> = meetings
         .iter()
@@ -248,7 +249,10 @@ fn two_workers(overlap: bool, offers: bool) -> Vec<(Vec<Vec<f32>>, Vec<LinkRepor
                     };
                     let variables: Vec<_> = lengths.iter().map(variable).collect();
                     let parameters = Parameters::new(&variables).unwrap();
-                    let mut exchange = meeting.join(&job, peers, &parameters).unwrap().unwrap();
+                    let joined = meeting.join(&job, peers, &parameters).unwrap();
+                    let Joined::Exchange(mut exchange) = joined else {
+                        panic!("a ring of CPUs is an exchange");
+                    };
                     train(&mut *exchange, rank, &lengths, offers)
                 })
             })
