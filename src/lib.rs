@@ -42,7 +42,8 @@
 //! 5. One repeat at a time on a machine; a fresh set of processes for each; a core set for each replica.
 //! 6. Every wait has a bound. A timeout, Ctrl-C or the death of the harness ends the whole process
 //!    group of every worker. What starts a session of its own escapes, and only that.
-//! 7. Clocks for measurement are read in one place, [`worker::clock`], after the device is synchronised.
+//! 7. Clocks for measurement are read in one place, [`worker::clock`], after the device is synchronised. On a
+//!     GPU that is once for a window of steps, whose phases are told by events on its queue.
 //! 8. Parameters and gradients travel in name order; gradients that leave while the backward pass goes
 //!    on, in the order in which it makes them.
 //! 9. Topology does not change the mathematics: replicas that share a global batch end with the
@@ -50,11 +51,13 @@
 //! 10. One step loop. A topology between processes is one implementation of
 //!     [`worker::exchange::Exchange`]; replicas of one process are members of a
 //!     [`group`](worker::exchange::group).
-//! 11. The worker proves what it did: the cores of each replica, the examples it counted, bytes
+//! 11. The worker proves what it did: the cores or the GPU of each replica, the examples it counted, bytes
 //!     exchanged, first and last loss, a digest of the parameters. A timing whose work was not done is
 //!     `wrong-result`.
 //! 12. No thread pool is shared between replicas. Each has a rayon pool of pinned threads in which all
-//!     of its work runs. Candle's own pool, one for the whole process, is never used.
+//!     of its work on the host runs. Candle's own pool, one for the whole process, is never used.
+//! 13. One place, [`worker::gpu`], knows whether the program was built for GPUs. The harness never needs it: it
+//!     asks NVML what GPUs there are, and the program what it was built for.
 
 pub mod stats;
 pub mod terms;

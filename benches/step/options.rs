@@ -88,7 +88,10 @@ impl Words {
 
     fn must_agree(&self) -> Result<()> {
         let replicas = self.replicas;
-        if replicas == 0 || self.cores.len() % replicas != 0 || self.batch % replicas != 0 {
+        if replicas == 0
+            || !self.cores.len().is_multiple_of(replicas)
+            || !self.batch.is_multiple_of(replicas)
+        {
             bail!(
                 "cores and batch are divided among the replicas: {replicas} does not divide them"
             );

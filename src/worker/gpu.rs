@@ -17,6 +17,8 @@ pub mod cudnn;
 #[cfg(not(feature = "cuda"))]
 mod absent;
 #[cfg(feature = "cuda")]
+mod blas;
+#[cfg(feature = "cuda")]
 mod compile;
 #[cfg(feature = "cuda")]
 mod graph;
@@ -31,8 +33,6 @@ mod tensor;
 
 #[cfg(not(feature = "cuda"))]
 pub use absent::{Buffer, Event, Gpu, Graph, Pinned, Queue};
-#[cfg(feature = "cuda")]
-pub use compile::compile_all;
 #[cfg(feature = "cuda")]
 pub use {
     graph::Graph,

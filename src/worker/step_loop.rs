@@ -3,35 +3,33 @@
 //! pass may be captured in a graph, which is put on the queue as a whole from then on.
 
 mod graphs;
+mod pace;
+mod progress;
 mod seen;
 
 pub use graphs::Graphs;
+pub use pace::Pace;
 pub use seen::{Queued, Seen};
 
 use super::checkpoint::Checkpoints;
 use super::clock::StepClock;
 use super::cores::awake;
-use super::events;
 use super::exchange::group::Member;
 use super::gpu::Gpu;
 use super::input::{Batch, Input};
 use super::layer::Tape;
 use super::model::Model;
-use crate::protocol::{Event, LinkReport};
-use crate::spec::settings::Settings;
-use crate::terms::{Phase, Topology, Update};
+use crate::protocol::LinkReport;
+use crate::terms::Phase;
 use anyhow::{Context, Result};
 use candle_core::{Tensor, TensorId};
 use graphs::{Captured, Pass};
+use progress::Progress;
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier};
-use std::time::{Duration, Instant};
 
 /// At most this many windows a replica are sent, however many steps were asked for.
 const MAX_WINDOWS: u64 = 1000;
-
-/// How often replica 0 tells how far it is.
-const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// One replica's way through its steps.
 pub struct StepLoop {
@@ -49,38 +47,6 @@ pub struct StepLoop {
     pub places: HashMap<TensorId, usize>,
     /// Of the first replica of rank 0, where the settings ask for checkpoints.
     pub checkpoints: Option<Checkpoints>,
-}
-
-/// When warm-up ends and when the loop does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    pub warmup_steps: u64,
-    /// Measured steps; `u64::MAX` where only the global step ends the loop.
-    pub steps: u64,
-    /// The global step at which no step begins any more.
-    pub stop_at: Option<u64>,
-    /// Count warm-up by the global step: where workers of one step may fall behind it.
-    pub global: bool,
-}
-
-impl Pace {
-    pub fn of(settings: &Settings) -> Self {
-        // Where gradients may be dropped, a worker may have fewer steps of its own than others.
-        let dropping = settings.topology == Topology::ParameterServer
-            && settings.update == Update::Sync
-            && settings.backup_workers > 0;
-        let all = settings.warmup_steps + settings.steps;
-        let stop_at = settings.stop_at_global_step;
-        Self {
-            warmup_steps: settings.warmup_steps,
-            steps: match stop_at.is_some() || dropping {
-                true => u64::MAX,
-                false => settings.steps,
-            },
-            stop_at: stop_at.or(dropping.then_some(all)),
-            global: dropping,
-        }
-    }
 }
 
 /// Whether a step was done, or the end has come before it.
@@ -342,27 +308,4 @@ fn since(before: &[LinkReport], mut now: Vec<LinkReport>) -> Vec<LinkReport> {
         link.push_seconds -= before.push_seconds;
     }
     now
-}
-
-/// Tells the harness now and then how far replica 0 is.
-struct Progress {
-    enabled: bool,
-    told: Instant,
-}
-
-impl Progress {
-    fn new(replica: usize) -> Self {
-        Self {
-            enabled: replica == 0,
-            told: Instant::now(),
-        }
-    }
-
-    fn tell(&mut self, steps: u64) {
-        events::note_steps(steps);
-        if self.enabled && self.told.elapsed() >= PROGRESS_EVERY {
-            events::emit(&Event::Progress { steps });
-            self.told = Instant::now();
-        }
-    }
 }

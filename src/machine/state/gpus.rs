@@ -17,7 +17,7 @@ pub struct GpuState {
     pub temperature_celsius: Option<f64>,
     /// Drawn by one GPU: the mean over GPUs and looks.
     pub power_watts: Option<f64>,
-    /// Words of [`REASONS`] that held a clock down, with spaces between.
+    /// What held a clock down, in words such as `sw-power-cap`, with spaces between.
     pub throttle_reasons: String,
     /// Processes on them that are not the repeat's; none where lists of processes are hidden.
     pub other_processes: Option<u64>,

@@ -99,19 +99,6 @@ impl Modules {
     }
 }
 
-/// Compiles the kernels for an architecture such as `sm_90`, for every type of numbers, and says how many
-/// bytes each has. Needs no GPU.
-///
-/// # Errors
-/// The compiler's words.
-pub fn compile_all(architecture: &str) -> Result<Vec<usize>> {
-    let program = |real| Program { architecture, real }.compile();
-    ["float", "double"]
-        .into_iter()
-        .map(|real| Ok(program(real)?.len()))
-        .collect()
-}
-
 /// The name of a type in CUDA.
 fn real<T: Scalar>() -> &'static str {
     match size_of::<T>() {
@@ -215,5 +202,38 @@ unsafe fn binary_of(program: nvrtc::sys::nvrtcProgram) -> Result<Vec<u8>> {
             .result()
             .map_err(Error::wrap)?;
         Ok(binary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From Ampere on. Needs the compiler and no GPU.
+    #[test]
+    fn kernels_compile_for_every_architecture_and_type_of_numbers() {
+        for architecture in ["sm_80", "sm_90", "sm_100"] {
+            for real in ["float", "double"] {
+                let program = Program { architecture, real };
+                let binary = program.compile().unwrap();
+                assert!(!binary.is_empty(), "{architecture}, {real}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_process_takes_what_the_first_has_compiled() {
+        let cache = tempfile::tempdir().unwrap();
+        let program = Program {
+            architecture: "sm_90",
+            real: "float",
+        };
+        let compiled = program.through(Some(cache.path())).unwrap();
+        let mut files = fs::read_dir(cache.path()).unwrap();
+        let file = files.next().unwrap().unwrap().path();
+        assert!(files.next().is_none(), "nothing temporary is left");
+        assert_eq!(fs::read(&file).unwrap(), compiled);
+        fs::write(&file, "kept").unwrap();
+        assert_eq!(program.through(Some(cache.path())).unwrap(), b"kept");
     }
 }

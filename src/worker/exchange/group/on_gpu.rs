@@ -39,7 +39,7 @@ pub struct GpuMember {
 enum Way {
     Alone,
     Collective(InCollective),
-    Peers(Peers),
+    Peers(Box<Peers>),
     ThroughHost(Box<ThroughHost>),
 }
 
@@ -103,7 +103,7 @@ fn ways(settings: &Settings, replicas: &[Arc<Parameters>], gpus: &[Gpu]) -> Resu
         return Ok(ranks.into_iter().map(way).collect());
     }
     let peers = peers::form(gpus, &lengths(&replicas[0]))?;
-    Ok(peers.into_iter().map(Way::Peers).collect())
+    Ok(peers.into_iter().map(Box::new).map(Way::Peers).collect())
 }
 
 fn lengths(parameters: &Parameters) -> Vec<usize> {
