@@ -43,7 +43,7 @@
 //! 6. Every wait has a bound. A timeout, Ctrl-C or the death of the harness ends the whole process
 //!    group of every worker. What starts a session of its own escapes, and only that.
 //! 7. Clocks for measurement are read in one place, [`worker::clock`], after the device is synchronised. On a
-//!     GPU that is once for a window of steps, whose phases are told by events on its queue.
+//!    GPU that is once for a window of steps, whose phases are told by events on its queue.
 //! 8. Parameters and gradients travel in name order; gradients that leave while the backward pass goes
 //!    on, in the order in which it makes them.
 //! 9. Topology does not change the mathematics: replicas that share a global batch end with the
