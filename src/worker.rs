@@ -36,7 +36,7 @@ pub fn main(program: &str) -> ExitCode {
     match work(program) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            events::fail(&error);
+            events::fail(&gpu::advised(error));
             ExitCode::FAILURE
         }
     }
@@ -133,7 +133,7 @@ fn run(replicas: Vec<Built>, started: Instant) -> Result<Vec<Outcome>> {
     let run_or_abort =
         move |replica: Built| match catch_unwind(AssertUnwindSafe(|| replica.run(started))) {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => events::abort(&error),
+            Ok(Err(error)) => events::abort(&gpu::advised(error)),
             Err(_) => events::abort(&anyhow::anyhow!(
                 "a replica panicked; the log of this repeat has the message"
             )),

@@ -9,6 +9,7 @@
 //! one that candle's tensors of its device use; memory of tensors that end is given back in the order of
 //! that queue. Whoever uses memory on another queue orders the two by [`Event`]s.
 
+mod advice;
 mod memory;
 pub mod nccl;
 
@@ -40,6 +41,7 @@ pub use {
     queue::{Buffer, Event, Pinned, Queue},
 };
 
+pub use advice::advised;
 pub use memory::{Arg, Backward, Gemm, Launch, Numbers, Span, View};
 
 use std::path::PathBuf;
