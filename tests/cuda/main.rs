@@ -16,7 +16,24 @@ mod probe;
 mod queue;
 mod steps;
 
+use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use xrun::worker::gpu::{Gpu, Options};
+
+/// Held by the test whose turn it is, until its thread ends.
+static TURN: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    static OWN_TURN: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
+/// Tests use GPUs one after the other: while one captures a graph, another must not wait for its device.
+fn wait_for_turn() {
+    let wait = || TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    OWN_TURN.with(|turn| {
+        turn.borrow_mut().get_or_insert_with(wait);
+    });
+}
 
 /// The first GPU of this process.
 fn gpu() -> Option<Gpu> {
@@ -30,6 +47,7 @@ fn gpus(count: usize) -> Option<Vec<Gpu>> {
         println!("skipped: no CUDA device");
         return None;
     }
+    wait_for_turn();
     let open = |uuid: &String| Gpu::open(uuid, &Options::default()).unwrap();
     Some(visible.iter().cycle().take(count).map(open).collect())
 }
