@@ -17,6 +17,7 @@ mod queue;
 mod steps;
 
 use std::cell::RefCell;
+use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use xrun::worker::gpu::{Gpu, Options};
 
@@ -44,7 +45,8 @@ fn gpu() -> Option<Gpu> {
 fn gpus(count: usize) -> Option<Vec<Gpu>> {
     let visible = Gpu::visible().unwrap_or_default();
     if visible.is_empty() {
-        println!("skipped: no CUDA device");
+        // Past the capture of the test runner: that nothing was checked is to be seen.
+        let _ = writeln!(std::io::stdout(), "skipped: no CUDA device");
         return None;
     }
     wait_for_turn();
