@@ -77,7 +77,7 @@ pub struct RepeatRow {
 }
 
 /// What a probe found in the block of a repeat, with the transport and the tensors of its cell, in
-/// gigabytes per second. Empty where nothing crosses between processes.
+/// gigabytes per second. Those of exchanges are empty where nothing crosses between processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ceilings {
     /// Copying within memory; bytes count once.
@@ -90,6 +90,21 @@ pub struct Ceilings {
     pub apply: Option<f64>,
     /// Achieved rate of the exchange over its ceiling.
     pub share: Option<f64>,
+    pub gpu: GpuCeilings,
+}
+
+/// What the first GPU of a cell can do at most; empty on CPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GpuCeilings {
+    /// Copies from and to page-locked memory, and within the GPU, in gigabytes per second.
+    pub host_to_device: Option<f64>,
+    pub device_to_host: Option<f64>,
+    pub device_to_device: Option<f64>,
+    /// Large products of f32, without and with rounding to TF32, in 10¹² operations per second.
+    pub gemm: Option<f64>,
+    pub gemm_tf32: Option<f64>,
+    /// From one small kernel to the next.
+    pub launch_seconds: Option<f64>,
 }
 
 impl RepeatRow {

@@ -142,6 +142,12 @@ impl RowBuilder {
         self
     }
 
+    /// What a small kernel takes on their GPU.
+    pub fn launch_floor(mut self, seconds: f64) -> RowBuilder {
+        self.row.ceilings.gpu.launch_seconds = Some(seconds);
+        self
+    }
+
     pub fn rate(mut self, rate: f64) -> RowBuilder {
         self.rate = rate;
         self

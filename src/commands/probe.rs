@@ -72,14 +72,14 @@ fn of_file(file: &Path) -> Result<Vec<Case>> {
             continue;
         };
         let settings = by(Transport::SharedMemory, &settings);
-        let gpus: Vec<String> = slots.gpus().into_iter().map(str::to_owned).collect();
-        let subject = (Subject::of(&settings), gpus);
-        let nothing = subject.0.is_none() && subject.1.is_empty();
-        if nothing || subjects.contains(&subject) {
+        let Some(subject) = Subject::of(&settings, &slots.gpus()) else {
+            continue;
+        };
+        if subjects.contains(&subject) {
             continue;
         }
         cases.push(Case {
-            crosses: subject.0.is_some(),
+            crosses: subject.exchange.is_some(),
             settings,
             slots,
         });
@@ -142,15 +142,12 @@ impl Case {
     fn probe(&self, session: &mut Session, program: &Program) -> Result<Vec<Ceiling>, ProbeError> {
         let folder = std::env::temp_dir();
         let mut found: Vec<Ceiling> = Vec::new();
-        let transports = if self.crosses {
-            &TRANSPORTS[..]
-        } else {
-            &TRANSPORTS[..1]
-        };
-        for transport in transports {
+        let count = if self.crosses { TRANSPORTS.len() } else { 1 };
+        let on_cores = self.slots.on_cores();
+        for (index, transport) in TRANSPORTS[..count].iter().enumerate() {
             let request = RepeatRequest {
                 settings: &by(*transport, &self.settings),
-                slots: &self.slots,
+                slots: if index == 0 { &self.slots } else { &on_cores },
                 program,
                 cache: &folder,
                 log: &folder.join(format!("xrun-probe-{}", std::process::id())),

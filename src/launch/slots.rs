@@ -53,6 +53,19 @@ impl Slots {
     pub fn gpus(&self) -> Vec<&str> {
         uuids(self.workers.iter().flatten())
     }
+
+    /// The same with cores in place of GPUs: those of their replicas on the host.
+    pub fn on_cores(&self) -> Self {
+        let mut slots = self.clone();
+        for device in slots.workers.iter_mut().flatten() {
+            if let DeviceJob::Cuda { cores, .. } = device {
+                *device = DeviceJob::Cpu {
+                    cores: std::mem::take(cores),
+                };
+            }
+        }
+        slots
+    }
 }
 
 /// UUIDs of the GPUs among some devices, each once, in the order of its first use.

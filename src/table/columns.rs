@@ -165,6 +165,24 @@ pub(super) const TRAILING: &[Column] = &[
     ),
     of_row!("apply_ceiling_gigabytes_per_second", false, ceilings.apply),
     of_row!("share_of_ceiling", false, ceilings.share),
+    of_row!(
+        "host_to_device_ceiling_gigabytes_per_second",
+        false,
+        ceilings.gpu.host_to_device
+    ),
+    of_row!(
+        "device_to_host_ceiling_gigabytes_per_second",
+        false,
+        ceilings.gpu.device_to_host
+    ),
+    of_row!(
+        "device_to_device_ceiling_gigabytes_per_second",
+        false,
+        ceilings.gpu.device_to_device
+    ),
+    of_row!("gemm_ceiling_teraflops", false, ceilings.gpu.gemm),
+    of_row!("gemm_tf32_ceiling_teraflops", false, ceilings.gpu.gemm_tf32),
+    of_row!("launch_floor_seconds", false, ceilings.gpu.launch_seconds),
     of_row!("other_cpu_share", false, state.other_cpu_share),
     of_row!("steal_share", false, state.steal_share),
     of_row!("clock_megahertz", false, state.clock_megahertz),

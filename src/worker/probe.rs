@@ -95,14 +95,8 @@ impl Probe {
         let load = Load::of(lengths);
         let (cpus, gpus) = devices(job)?;
         let cores = cpus.first().context("a probe has the cores of a worker")?;
-        let transport = transport::resolve(&job.settings);
-        // Sockets carry what is in the host's memory.
-        let gpus = match transport {
-            Transport::Unix | Transport::Tcp => Vec::new(),
-            Transport::Auto | Transport::SharedMemory | Transport::Nccl => gpus,
-        };
         Ok(Self {
-            transport,
+            transport: transport::resolve(&job.settings),
             settings: job.settings.clone(),
             load,
             peer_cores: cpus.get(1).unwrap_or(cores).clone(),

@@ -14,8 +14,6 @@ fn gpus_have_ceilings() {
     let sizes = Sizes {
         numbers: 4096,
         side: 32,
-        again: 2,
-        launches: 10,
     };
     let cache = tempfile::tempdir().unwrap();
     let mut told = Vec::new();

@@ -12,8 +12,8 @@ const TWO: &str = "driver 550.1\ncuda 13000\n\
     gpu GPU-b 9 0 85899345920 1048576 00000000:5E:00.0 NVIDIA H100\n\
     gpu GPU-a 9 0 85899345920 1048576 00000000:3B:00.0 NVIDIA H100\n";
 
-/// Reads its job, writes down what it sees, and says that it trained as it was asked to. `SCENE` comes
-/// first and may end it. Asked what it is, it says nothing.
+/// Reads its job, writes down what it sees, and says that it trained as it was asked to, or what ceilings it
+/// found. `SCENE` comes first and may end it. Asked what it is, it says nothing.
 const WORKER: &str = r#"#!/bin/sh
 [ $# -gt 1 ] && exit 1
 read job
@@ -26,6 +26,14 @@ cores=$(printf '%s' "$job" | sed 's/.*"cores":\[\([0-9,]*\)\].*/\1/' | awk -F, '
     first = last = $i
   }
   print text (first == last ? first : first "-" last) }')
+case "$job" in *'"role":"probe"'*)
+  echo '{"event":"ready","protocol":'$(field protocol)',"program":"fake","address":null}'
+  read start
+  echo '{"event":"ceiling","of":"host-to-device","median":25,"slowest":24,"fastest":26}'
+  echo '{"event":"ceiling","of":"launch","median":2.5,"slowest":3,"fastest":2}'
+  echo '{"event":"finished","steps":0,"total_steps":0,"global_steps":0,"checkpoints":0,"measured_from_seconds":0,"elapsed_seconds":0,"startup_seconds":0,"prefill_seconds":0,"first_step_seconds":0,"exchanged_bytes":0,"peak_memory_bytes":0,"cpu_seconds":0,"convolutions":[],"timing":""}'
+  exit ;;
+esac
 echo "$CUDA_DEVICE_ORDER $CUDA_VISIBLE_DEVICES $uuid ${NVIDIA_TF32_OVERRIDE-}" >>seen.txt
 fail() { echo '{"event":"failed","reason":"'"$1"'","waiting":null}'; exit 1; }
 SCENE
@@ -195,6 +203,9 @@ echo "process $uuid $$ 1048576 /bin/sh" >>gpus.txt"#;
         ("gpu_power_watts", "350"),
         ("gpu_throttle_reasons", "sw-power-cap hw-thermal-slowdown"),
         ("gpu_other_processes", "0"),
+        ("host_to_device_ceiling_gigabytes_per_second", "25"),
+        ("device_to_host_ceiling_gigabytes_per_second", ""),
+        ("launch_floor_seconds", "0.0000025"),
     ] {
         assert_eq!(row[column], value, "{column}");
     }

@@ -29,8 +29,12 @@ pub fn bound(view: &View, cell: &CellSummary, figures: &Figures) -> Option<Strin
         1 => "the queue".to_owned(),
         _ => format!("the queue of each of {}", replicas(cell)),
     };
+    let floor = figures.optional(|repeat| repeat.ceilings.gpu.launch_seconds);
+    let least = floor.map_or_else(String::new, |floor| {
+        format!(" (a small kernel took {} here)", Seconds(floor.median))
+    });
     let told = format!(
-        "the host puts {} launches a step on {queue} in {} each, which takes {} of the step",
+        "the host puts {} launches a step on {queue} in {} each{least}, which takes {} of the step",
         grouped(launches.median),
         Seconds(each.median),
         percent(&share)
@@ -110,7 +114,7 @@ mod tests {
         let captured = launching(2, 0.9, 100).set("devices.cuda_graph", "true");
         insta::assert_snapshot!(told(&[captured]), @"no input: launch-bound: 2 replicas reach 40 080 [39 760, 40 400] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue of each of 2 replicas in 7.08 µs each, which takes 90 % [90, 90] of the step; though CUDA graphs replay what they can; a larger local batch gives each launch more to do.");
         let uncaptured = launching(1, 0.9, 0).set("devices.cuda_graph", "true");
-        insta::assert_snapshot!(told(&[uncaptured]), @"no input: launch-bound: 1 replica reaches 40 080 [39 760, 40 400] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue in 3.54 µs each, which takes 90 % [90, 90] of the step; nothing of it was captured in a CUDA graph; a larger local batch gives each launch more to do.");
+        insta::assert_snapshot!(told(&[uncaptured.launch_floor(2.1e-6)]), @"no input: launch-bound: 1 replica reaches 40 080 [39 760, 40 400] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue in 3.54 µs each (a small kernel took 2.10 µs here), which takes 90 % [90, 90] of the step; nothing of it was captured in a CUDA graph; a larger local batch gives each launch more to do.");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::launch::{Interrupted, Measured, ProbeError};
 use crate::protocol::{Ceiling, CeilingOf};
 use crate::spec::settings::Settings;
-use crate::table::Ceilings;
+use crate::table::{Ceilings, GpuCeilings};
 use crate::terms::{ModelName, OptimizerName, Topology, Transport};
 use crate::worker::exchange::transport;
 
@@ -19,16 +19,25 @@ pub struct Probes {
 /// What a probe depends on: cells that have this in common have the same ceilings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    pub topology: Topology,
-    pub transport: Transport,
-    pub model: ModelName,
-    pub tensors: Vec<u64>,
-    pub optimizer: OptimizerName,
-    /// Of who updates the parameters.
-    pub threads: usize,
+    /// None where nothing crosses between processes.
+    pub exchange: Option<Exchange>,
+    /// UUIDs, each once.
+    pub gpus: Vec<String>,
 }
 
-/// What a probe has measured; nothing where it failed, or nothing crosses between processes.
+/// What the ceilings of an exchange depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    topology: Topology,
+    transport: Transport,
+    model: ModelName,
+    tensors: Vec<u64>,
+    optimizer: OptimizerName,
+    /// Of who updates the parameters.
+    threads: usize,
+}
+
+/// What a probe has measured; nothing where it failed, or there was nothing to measure.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits(Vec<Ceiling>);
 
@@ -40,12 +49,18 @@ pub struct Found {
 }
 
 impl Subject {
-    /// None for a cell in which nothing crosses between processes.
-    pub fn of(settings: &Settings) -> Option<Self> {
+    /// None for a cell on cores in which nothing crosses between processes.
+    pub fn of(settings: &Settings, gpus: &[&str]) -> Option<Self> {
+        let exchange = Exchange::of(settings);
+        let gpus: Vec<String> = gpus.iter().map(|uuid| (*uuid).to_owned()).collect();
+        (exchange.is_some() || !gpus.is_empty()).then_some(Self { exchange, gpus })
+    }
+}
+
+impl Exchange {
+    fn of(settings: &Settings) -> Option<Self> {
         let threads = match settings.topology {
             Topology::ParameterServer => settings.server_threads,
-            // What NCCL sends goes from GPU to GPU.
-            Topology::AllReduce if settings.transport == Transport::Nccl => return None,
             Topology::AllReduce if settings.workers > 1 => settings.device_threads,
             _ => return None,
         };
@@ -69,7 +84,7 @@ impl Probes {
     pub fn limits(
         &mut self,
         block: u32,
-        settings: &Settings,
+        subject: Option<Subject>,
         probe: impl FnOnce() -> Result<Vec<Ceiling>, ProbeError>,
     ) -> Result<Found, Interrupted> {
         if block != self.block {
@@ -79,7 +94,7 @@ impl Probes {
             limits,
             fresh_failure,
         };
-        let Some(subject) = Subject::of(settings) else {
+        let Some(subject) = subject else {
             return Ok(found(Limits::default(), None));
         };
         if let Some((_, limits)) = self.known.iter().find(|(known, _)| *known == subject) {
@@ -115,6 +130,14 @@ impl Limits {
             share: achieved
                 .zip(exchange)
                 .map(|(achieved, ceiling)| achieved / ceiling),
+            gpu: GpuCeilings {
+                host_to_device: self.rate(CeilingOf::HostToDevice),
+                device_to_host: self.rate(CeilingOf::DeviceToHost),
+                device_to_device: self.rate(CeilingOf::DeviceToDevice),
+                gemm: self.rate(CeilingOf::Gemm),
+                gemm_tf32: self.rate(CeilingOf::GemmTf32),
+                launch_seconds: self.rate(CeilingOf::Launch).map(|micros| micros / 1e6),
+            },
         }
     }
 
@@ -163,9 +186,9 @@ mod tests {
     fn each_exchange_of_a_block_is_probed_once() {
         let mut probes = Probes::default();
         let mut count = 0;
-        let mut ask = |block, settings: &Settings| {
+        let mut ask = |block, settings: &Settings, gpus: &[&str]| {
             probes
-                .limits(block, settings, || {
+                .limits(block, Subject::of(settings, gpus), || {
                     count += 1;
                     Err(ProbeError::Failed("broke".into()))
                 })
@@ -173,25 +196,27 @@ mod tests {
                 .fresh_failure
         };
         let servers = settings(Topology::ParameterServer, 1);
-        assert_eq!(ask(1, &servers).as_deref(), Some("broke"));
-        assert_eq!(ask(1, &settings(Topology::ParameterServer, 4)), None);
-        assert!(ask(1, &settings(Topology::AllReduce, 2)).is_some());
-        assert_eq!(ask(1, &settings(Topology::AllReduce, 1)), None);
-        assert_eq!(ask(1, &settings(Topology::Single, 1)), None);
-        assert!(ask(2, &servers).is_some());
-        assert_eq!(count, 3);
+        let alone = settings(Topology::Single, 1);
+        assert_eq!(ask(1, &servers, &[]).as_deref(), Some("broke"));
+        assert_eq!(ask(1, &settings(Topology::ParameterServer, 4), &[]), None);
+        assert!(ask(1, &settings(Topology::AllReduce, 2), &[]).is_some());
+        assert_eq!(ask(1, &settings(Topology::AllReduce, 1), &[]), None);
+        assert_eq!(ask(1, &alone, &[]), None);
+        assert!(ask(1, &alone, &["GPU-a"]).is_some());
+        assert_eq!(ask(1, &settings(Topology::AllReduce, 1), &["GPU-a"]), None);
+        assert!(ask(1, &alone, &["GPU-b"]).is_some());
+        assert!(ask(1, &servers, &["GPU-a"]).is_some());
+        assert!(ask(2, &servers, &[]).is_some());
+        assert_eq!(count, 6);
     }
 
     #[test]
     fn an_interrupted_probe_is_asked_again() {
         let mut probes = Probes::default();
-        let servers = settings(Topology::ParameterServer, 1);
-        assert!(
-            probes
-                .limits(1, &servers, || Err(Interrupted.into()))
-                .is_err()
-        );
-        assert!(probes.limits(1, &servers, || Ok(Vec::new())).is_ok());
+        let servers = Subject::of(&settings(Topology::ParameterServer, 1), &[]);
+        let stopped = probes.limits(1, servers.clone(), || Err(Interrupted.into()));
+        assert!(stopped.is_err());
+        assert!(probes.limits(1, servers, || Ok(Vec::new())).is_ok());
     }
 
     #[test]
@@ -229,6 +254,25 @@ mod tests {
         assert_eq!(of(Transport::Auto), Some(300.0));
         assert_eq!(of(Transport::Nccl), Some(300.0));
         assert_eq!(of(Transport::SharedMemory), Some(4.0));
+    }
+
+    #[test]
+    fn a_gpu_has_ceilings_without_an_exchange() {
+        let limits = Limits(vec![
+            ceiling(CeilingOf::HostToDevice, 25.0),
+            ceiling(CeilingOf::Launch, 2.0),
+        ]);
+        let columns = limits.of(&settings(Topology::Single, 1), Some(&measured(3.0)));
+        let of_gpu = GpuCeilings {
+            host_to_device: Some(25.0),
+            launch_seconds: Some(2e-6),
+            ..GpuCeilings::default()
+        };
+        let only = Ceilings {
+            gpu: of_gpu,
+            ..Ceilings::default()
+        };
+        assert_eq!(columns, only);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The campaign: one repeat after the other, each a row before the next begins.
 
-use super::ceilings::{Limits, Probes};
+use super::ceilings::{Limits, Probes, Subject};
 use super::leases::Leases;
 use super::record::{self, Around};
 use super::retakes::Retakes;
@@ -164,8 +164,9 @@ impl Campaign<'_> {
         progress: &mut Progress,
     ) -> Result<Limits, Interrupted> {
         let session = &mut self.session;
-        let found = self.probes.limits(block, request.settings, || {
-            progress.begin(block, "what memory and transport can do at most", 0);
+        let subject = Subject::of(request.settings, &request.slots.gpus());
+        let found = self.probes.limits(block, subject, || {
+            progress.begin(block, "what memory, transports and GPUs can do at most", 0);
             session.probe(request)
         })?;
         if let Some(reason) = found.fresh_failure {

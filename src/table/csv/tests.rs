@@ -1,6 +1,7 @@
 use super::*;
 use crate::table::{
-    Build, Ceilings, Cluster, GpuState, Gpus, Key, Measured, Provenance, Resolved, State,
+    Build, Ceilings, Cluster, GpuCeilings, GpuState, Gpus, Key, Measured, Provenance, Resolved,
+    State,
 };
 use crate::terms::{Mark, Phase};
 use insta::assert_snapshot;
@@ -150,7 +151,7 @@ prop_compose! {
         settings in texts(&SETTINGS),
         (global_batch, threads_per_core, load_average) in (any::<u64>(), number(), number()),
         measured in prop::option::of(measured()),
-        ceilings in vec(prop::option::of(number()), 5),
+        ceilings in vec(prop::option::of(number()), 11),
         seen in vec(prop::option::of(number()), 5),
         throttle_count in prop::option::of(any::<u64>()),
         gpus in gpu_state(),
@@ -185,6 +186,14 @@ prop_compose! {
                 exchange: ceilings[2],
                 apply: ceilings[3],
                 share: ceilings[4],
+                gpu: GpuCeilings {
+                    host_to_device: ceilings[5],
+                    device_to_host: ceilings[6],
+                    device_to_device: ceilings[7],
+                    gemm: ceilings[8],
+                    gemm_tf32: ceilings[9],
+                    launch_seconds: ceilings[10],
+                },
             },
             state: State {
                 other_cpu_share: seen[0],

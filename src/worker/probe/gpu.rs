@@ -1,6 +1,6 @@
 //! Ceilings of GPUs. In: the GPUs of a cell, each once. Out: how fast one of them copies, multiplies and is
 //! given work, and how fast all of them sum together where NCCL connects them. Host clocks around work that
-//! is waited for: rounds are long enough that the wait does not count.
+//! is waited for: a round repeats it until the wait does not count.
 //!
 //! | ceiling | what is done | what counts |
 //! |---|---|---|
@@ -10,6 +10,7 @@
 //! | launch | kernels of one thread, one after the other | time of one |
 //! | nccl | sums over all GPUs, in place | bytes of a ring's link |
 
+use super::super::clock::timed;
 use super::{ROUNDS, spread, times};
 use crate::protocol::{Ceiling, CeilingOf};
 use crate::worker::gpu::nccl::{self, Rank};
@@ -25,21 +26,25 @@ pub struct Sizes {
     pub numbers: usize,
     /// Rows and columns of a matrix, which has no more numbers than these.
     pub side: usize,
-    /// Copies, sums and products of a round.
-    pub again: usize,
-    /// Kernels of a round.
-    pub launches: usize,
 }
 
 impl Sizes {
-    /// Large enough for the fastest GPU that there is: 256 MiB, products of 0.5 · 10¹² operations.
+    /// Large enough for the fastest GPU that there is: 256 MiB, which no cache holds, and products of
+    /// 0.1 · 10¹² operations.
     pub const FULL: Self = Self {
         numbers: 64 << 20,
-        side: 6144,
-        again: 5,
-        launches: 10_000,
+        side: 4096,
     };
 }
+
+/// A round lasts so long, in seconds: a wait takes some microseconds.
+const ROUND: f64 = 20e-3;
+/// Work that takes longer than this is measured as it is done for the first time.
+const TOO_LONG: f64 = 1.0;
+/// Launches of a round at most.
+const MOST_AGAIN: f64 = 20_000.0;
+/// Sums of a round: all GPUs must do as many.
+const SUMS: usize = 5;
 
 /// The GPUs of a cell, each once.
 #[derive(Debug)]
@@ -99,7 +104,7 @@ impl GpuProbe {
                 .iter()
                 .map(|of_gpu| of_gpu[round])
                 .fold(0.0, f64::max);
-            (bytes * sizes.again as u64) as f64 / slowest / 1e9
+            (bytes * SUMS as u64) as f64 / slowest / 1e9
         };
         Ok((0..ROUNDS).map(rate).collect())
     }
@@ -135,7 +140,7 @@ fn summed(gpu: Gpu, rank: Rank, sizes: Sizes, start: &Barrier) -> Result<Vec<f64
     times(|| {
         gpu.synchronize()?;
         start.wait();
-        (0..sizes.again).try_for_each(|_| rank.sum(&gpu, &[numbers]))?;
+        (0..SUMS).try_for_each(|_| rank.sum(&gpu, &[numbers]))?;
         Ok(gpu.synchronize()?)
     })
 }
@@ -187,17 +192,28 @@ impl<'a> Bench<'a> {
 
     /// What each round comes to, in the unit of the ceiling.
     fn rounds(&self, of: CeilingOf) -> Result<Vec<f64>> {
-        let (work, again) = match of {
-            CeilingOf::Launch => (1.0, self.sizes.launches),
-            _ => (self.work(of), self.sizes.again),
+        let round = |again: usize| -> Result<f64> {
+            let (done, seconds) = timed(|| {
+                (0..again).try_for_each(|_| self.once(of))?;
+                self.gpu.synchronize()
+            });
+            done?;
+            Ok(seconds.max(1e-9) / again as f64)
         };
-        let seconds = times(|| {
-            (0..again).try_for_each(|_| self.once(of))?;
-            Ok(self.gpu.synchronize()?)
-        })?;
+        // The first time of all may load a kernel or wake the GPU up.
+        let first = round(1)?;
+        let seconds = if first > TOO_LONG {
+            vec![first]
+        } else {
+            let again = (ROUND / round(1)?).clamp(1.0, MOST_AGAIN) as usize;
+            round(again)?;
+            (0..ROUNDS)
+                .map(|_| round(again))
+                .collect::<Result<Vec<_>>>()?
+        };
         let value = |seconds: f64| match of {
-            CeilingOf::Launch => seconds / again as f64 * 1e6,
-            _ => work * again as f64 / seconds.max(1e-9),
+            CeilingOf::Launch => seconds * 1e6,
+            _ => self.work(of) / seconds,
         };
         Ok(seconds.into_iter().map(value).collect())
     }

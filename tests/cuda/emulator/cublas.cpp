@@ -54,16 +54,27 @@ template <class T> static std::vector<T> pack(const T* from, const Matrix& shape
 
 template <class T> static void one_product(const Product<T>& p, const T* a, const T* b, T* c) {
   std::vector<T> left = pack(a, p.a, p.transpose_a, p.m, p.k, p.tf32), right = pack(b, p.b, p.transpose_b, p.k, p.n, p.tf32);
-  std::vector<T> sum(size_t(p.m));
-  for (int j = 0; j < p.n; j++) {
-    std::fill(sum.begin(), sum.end(), T(0));
+  // Four columns of the result at a time: each number of the left matrix is read once for all of them.
+  constexpr int WIDE = 4;
+  std::vector<T> sums(size_t(p.m) * WIDE);
+  for (int first = 0; first < p.n; first += WIDE) {
+    int columns = std::min(WIDE, p.n - first);
+    std::fill(sums.begin(), sums.end(), T(0));
     for (int l = 0; l < p.k; l++) {
       const T* column = &left[size_t(l) * p.m];
-      T factor = right[size_t(j) * p.k + l];
-      for (int i = 0; i < p.m; i++) sum[size_t(i)] += column[i] * factor;
+      T factors[WIDE] = {};
+      for (int j = 0; j < columns; j++) factors[j] = right[size_t(first + j) * p.k + l];
+      T *__restrict s0 = sums.data(), *__restrict s1 = s0 + p.m, *__restrict s2 = s1 + p.m, *__restrict s3 = s2 + p.m;
+      for (int i = 0; i < p.m; i++) {
+        T value = column[i];
+        s0[i] += value * factors[0], s1[i] += value * factors[1], s2[i] += value * factors[2], s3[i] += value * factors[3];
+      }
     }
-    T* out = c + size_t(j) * p.c.leading;
-    for (int i = 0; i < p.m; i++) out[i] = p.beta == T(0) ? p.alpha * sum[size_t(i)] : p.alpha * sum[size_t(i)] + p.beta * out[i];
+    for (int j = 0; j < columns; j++) {
+      const T* sum = &sums[size_t(j) * p.m];
+      T* out = c + size_t(first + j) * p.c.leading;
+      for (int i = 0; i < p.m; i++) out[i] = p.beta == T(0) ? p.alpha * sum[i] : p.alpha * sum[i] + p.beta * out[i];
+    }
   }
 }
 
