@@ -19,20 +19,21 @@ template <int N> static __device__ __forceinline__ const Places<N> &places_at(co
     return *reinterpret_cast<const Places<N> *>(places);
 }
 
-// Maxima while a window is searched: the first of equal numbers is kept.
+// Maxima while a window is searched: the first of equal numbers is kept. Whether a place counts is no branch, so
+// that all places of a window are on their way before the first is looked at.
 template <int N> struct Search {
     Few<N> best = {};
     Places<N> found = {};
     bool has_begun = false;
 
-    __device__ void see(const Few<N> &seen, unsigned place) {
+    __device__ void see(Few<N> seen, unsigned place, bool counts) {
 #pragma unroll
         for (int k = 0; k < N; k++) {
-            if (has_begun && !(seen.at[k] > best.at[k])) continue;
-            best.at[k] = seen.at[k];
-            found.at[k] = place;
+            bool better = counts && (!has_begun || seen.at[k] > best.at[k]);
+            best.at[k] = better ? seen.at[k] : best.at[k];
+            found.at[k] = better ? place : found.at[k];
         }
-        has_begun = true;
+        has_begun |= counts;
     }
 };
 
@@ -52,7 +53,8 @@ struct ConvPooled {
         for (unsigned place = 0; place < 9; place++) {
             // Rows and columns before the image wrap to far behind it.
             unsigned row = top + place / 3, column = left + place % 3;
-            if (row < height && column < width) search.see(few_at<N>(image + (row * width + column) * channels), place);
+            bool inside = row < height && column < width;
+            search.see(few_at<N>(image + (inside ? (row * width + column) * channels : 0)), place, inside);
         }
         return search;
     }
@@ -81,7 +83,7 @@ struct ConvPooled {
 };
 
 template <int N>
-static __device__ __forceinline__ Few<N> activated_sum(const Few<N> &numbers, const Few<N> &biases, bool rectified) {
+static __device__ __forceinline__ Few<N> activated_sum(Few<N> numbers, Few<N> biases, bool rectified) {
     Few<N> sum;
 #pragma unroll
     for (int k = 0; k < N; k++) sum.at[k] = activated(numbers.at[k] + biases.at[k], rectified);
@@ -96,8 +98,25 @@ struct ConvNormal {
 
     // Of N channels from c on, the sums of the numbers around each, squared or not.
     template <int N, bool SQUARED> __device__ Few<N> sums(const real *pixel, int c) const {
-        int first = c > radius ? c - radius : 0, last = min(c + N - 1 + radius, channels - 1);
         Few<N> sums = {};
+        if (N == 4 && radius == N) {
+            // The usual radius: what is around four channels are they and the four on either side.
+            real near[3 * N];
+#pragma unroll
+            for (int side = 0; side < 3; side++) {
+                int from = c + (side - 1) * N;
+                Few<N> numbers = from >= 0 && from < channels ? few_at<N>(pixel + from) : Few<N>{};
+#pragma unroll
+                for (int n = 0; n < N; n++) near[side * N + n] = SQUARED ? numbers.at[n] * numbers.at[n] : numbers.at[n];
+            }
+#pragma unroll
+            for (int k = 0; k < N; k++) {
+#pragma unroll
+                for (int away = 0; away <= 2 * N; away++) sums.at[k] += near[k + away];
+            }
+            return sums;
+        }
+        int first = c > radius ? c - radius : 0, last = min(c + N - 1 + radius, channels - 1);
         for (int from = first / N * N; from <= last; from += N) {
             Few<N> numbers = few_at<N>(pixel + from);
 #pragma unroll
@@ -195,7 +214,8 @@ static __device__ void put_normalised_maxima(const ConvPooled &pooled, const Con
 
 // The same, then normalised. Row y of a block has one pixel of the maxima; they stay in maxima. Dynamic shared
 // memory: the pixels of a block.
-extern "C" __global__ void conv_normalised_maxima(const real *__restrict__ whole, const real *__restrict__ b,
+extern "C" __global__ void __launch_bounds__(256, 5)
+    conv_normalised_maxima(const real *__restrict__ whole, const real *__restrict__ b,
                                                   real *__restrict__ y, real *__restrict__ maxima,
                                                   unsigned char *__restrict__ places, unsigned pixels,
                                                   unsigned height, unsigned width, unsigned channels,
@@ -235,8 +255,8 @@ static __device__ void put_maxima_of_normalised(const ConvPooled &pooled, const 
         Search<N> search;
         for (unsigned place = 0; place < 9; place++) {
             unsigned u = place / 3, v = 2 * j + place % 3;
-            if (top + u >= pooled.height || left + v >= pooled.width) continue;
-            search.see(few_at<N>(after + (u * columns + v) * channels + c), place);
+            bool inside = top + u < pooled.height && left + v < pooled.width;
+            search.see(few_at<N>(after + (u * columns + v) * channels + c), place, inside);
         }
         unsigned at = (row * out_width + first) * channels + k;
         few_at<N>(y + at) = search.best;

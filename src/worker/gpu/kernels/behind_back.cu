@@ -161,7 +161,8 @@ struct BackThroughMaxima {
     __device__ bool passes(unsigned, unsigned, real x) const { return !rectified || x > 0; }
 };
 
-extern "C" __global__ void conv_maxima_of_normalised_back(
+// The bound: six blocks of a multiprocessor, as `BLOCKS` in `on_gpu/behind.rs` counts on.
+extern "C" __global__ void __launch_bounds__(256, 6) conv_maxima_of_normalised_back(
     const real *__restrict__ whole, const real *__restrict__ b, const real *__restrict__ dy,
     const unsigned char *__restrict__ places, real *__restrict__ dx, real *__restrict__ sums, unsigned pixels,
     unsigned height, unsigned width, unsigned channels, unsigned rectified, int radius, real bias, real alpha,

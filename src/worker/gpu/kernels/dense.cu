@@ -12,12 +12,13 @@ template <int N> static __device__ __forceinline__ Few<N> &few_at(real *numbers)
     return *reinterpret_cast<Few<N> *>(numbers);
 }
 
-template <int N> static __device__ __forceinline__ const Few<N> &few_at(const real *numbers) {
+// A value: of a reference a compiler would load one number after the other.
+template <int N> static __device__ __forceinline__ Few<N> few_at(const real *numbers) {
     return *reinterpret_cast<const Few<N> *>(numbers);
 }
 
 static __device__ __forceinline__ Four &four_at(real *numbers) { return few_at<4>(numbers); }
-static __device__ __forceinline__ const Four &four_at(const real *numbers) { return few_at<4>(numbers); }
+static __device__ __forceinline__ Four four_at(const real *numbers) { return few_at<4>(numbers); }
 
 // What is not a number stays.
 static __device__ __forceinline__ real activated(real number, bool rectified) {
@@ -50,11 +51,23 @@ static __device__ void sum_columns(const real *y, const real *dy, real *passed, 
     unsigned column = first + threadIdx.x;
     real sum = 0;
     if (column < columns) {
-        for (unsigned row = threadIdx.y; row < rows; row += 32) {
-            unsigned i = row * columns + column;
-            real number = dy[i];
-            if (y) passed[i] = number = y[i] > 0 ? number : (real)0;
-            sum += number;
+        // Several rows are on their way before the first is used.
+        constexpr int AHEAD = 4;
+        for (unsigned row = threadIdx.y; row < rows; row += AHEAD * 32) {
+            real numbers[AHEAD], results[AHEAD];
+#pragma unroll
+            for (int r = 0; r < AHEAD; r++) {
+                bool inside = row + 32 * r < rows;
+                unsigned i = (row + 32 * r) * columns + column;
+                numbers[r] = inside ? dy[i] : (real)0;
+                results[r] = inside && y ? y[i] : (real)1;
+            }
+#pragma unroll
+            for (int r = 0; r < AHEAD; r++) {
+                numbers[r] = results[r] > 0 ? numbers[r] : (real)0;
+                if (y && row + 32 * r < rows) passed[(row + 32 * r) * columns + column] = numbers[r];
+                sum += numbers[r];
+            }
         }
     }
     __shared__ real parts[32][33];

@@ -9,8 +9,9 @@ use candle_core::Result;
 
 /// Threads of a block.
 const THREADS: usize = 256;
-/// Blocks that sum over pixels: enough for a large GPU, and few rows of sums to be added up.
-const BLOCKS: usize = 768;
+/// Blocks that sum over pixels: few rows of sums to be added up, and as many as are on a GPU of 108 or more
+/// multiprocessors at once, six on each.
+const BLOCKS: usize = 640;
 /// Bytes of shared memory that every block may have, and that a block takes if it has the choice.
 const SHARED: usize = 48 << 10;
 const PREFERRED_SHARED: usize = 24 << 10;
