@@ -12,6 +12,7 @@ pub mod generated;
 pub mod pipeline;
 pub mod random;
 
+mod drawn_on_gpu;
 mod host;
 mod moving_fields;
 mod normal;
@@ -28,10 +29,11 @@ use crate::units::Seconds;
 use anyhow::{Context, bail, ensure};
 use candle_core::{Device, Result, Tensor};
 use cifar10_file::Records;
+use drawn_on_gpu::DrawnOnGpu;
 use examples::{Examples, Share, SharedExamples};
 use host::{HostInput, HostInputOnGpu};
-use moving_fields::{FieldsOnGpu, MovingFields, Sequence};
-use normal::{NormalInput, NormalOnGpu};
+use moving_fields::{MovingFields, Sequence};
+use normal::NormalInput;
 use on_device::{Cut, DeviceInput, DistortionOnGpu};
 use resident::{FirstOf, ResidentInput};
 use std::path::PathBuf;
@@ -115,7 +117,7 @@ impl Replicas<'_> {
         };
         Ok(match gpu {
             None => Box::new(input),
-            Some(gpu) => Box::new(NormalOnGpu::new(input, gpu.clone())?),
+            Some(gpu) => Box::new(DrawnOnGpu::new(input, gpu.clone())?),
         })
     }
 
@@ -133,7 +135,7 @@ impl Replicas<'_> {
         };
         Ok(match gpu {
             None => Box::new(input),
-            Some(gpu) => Box::new(FieldsOnGpu::new(input, gpu.clone())?),
+            Some(gpu) => Box::new(DrawnOnGpu::new(input, gpu.clone())?),
         })
     }
 

@@ -17,8 +17,6 @@ use std::ops::Range;
 
 mod on_gpu;
 
-pub use on_gpu::FieldsOnGpu;
-
 const WAVES: usize = 4;
 /// Most periods of a wave over the image, in each direction.
 const MOST_PERIODS: usize = 3;

@@ -10,8 +10,6 @@ use rayon::prelude::*;
 
 mod on_gpu;
 
-pub use on_gpu::NormalOnGpu;
-
 /// Fresh input and target vectors for each step, as an operation of the training graph would draw
 /// them: in the rayon pool of whoever calls, booked as `distort`.
 pub struct NormalInput {

@@ -43,10 +43,10 @@ static __device__ float field_at(const float *field, float side, float x, float 
 extern "C" __global__ void draw_fields(float *__restrict__ inputs, float *__restrict__ targets, word key, word first,
                                        word stride, unsigned side, unsigned frames, unsigned predicted) {
     __shared__ float field[FIELD_DRAWS];
-    word number = first + stride * blockIdx.y;
+    word number = first + stride * blockIdx.x;
     if (threadIdx.x < FIELD_DRAWS) field[threadIdx.x] = field_draw(key, number, threadIdx.x);
     __syncthreads();
-    unsigned i = thread_of_grid(), seen = side * side * frames, count = frames;
+    unsigned i = blockIdx.y * blockDim.x + threadIdx.x, seen = side * side * frames, count = frames;
     unsigned first_frame = 0, length = seen;
     float *values = inputs;
     if (i >= seen) {
@@ -58,6 +58,6 @@ extern "C" __global__ void draw_fields(float *__restrict__ inputs, float *__rest
     }
     if (i >= length) return;
     unsigned frame = first_frame + i % count, pixel = i / count;
-    values[(size_t)blockIdx.y * length + i] =
+    values[(size_t)blockIdx.x * length + i] =
         field_at(field, (float)side, (float)(pixel % side), (float)(pixel / side), (float)frame);
 }

@@ -54,6 +54,14 @@ impl HostInputOnGpu {
     }
 }
 
+impl Drop for HostInputOnGpu {
+    /// A batch that nobody took may still be on its way to memory that is given back now. A failure means that
+    /// the device is gone.
+    fn drop(&mut self) {
+        let _ = self.copies.synchronize();
+    }
+}
+
 impl Input for HostInputOnGpu {
     fn prefill(&mut self) -> Result<Seconds> {
         super::prefill(&self.pipeline)

@@ -1,73 +1,42 @@
-//! Sequences of moving fields that a kernel of a GPU draws: those that the host would draw, within
-//! rounding.
+//! Sequences of moving fields, drawn by a kernel of a GPU.
 
+use super::super::drawn_on_gpu::Drawn;
 use super::super::random::{Draws, Use};
-use super::super::{Batch, Input};
 use super::MovingFields;
-use crate::terms::Phase;
-use crate::worker::clock::StepClock;
-use crate::worker::gpu::{Arg, Gpu, Launch};
-use candle_core::{DType, Result, Tensor};
+use crate::worker::gpu::{Arg, Gpu, Launch, Span};
+use candle_core::Result;
 
-/// Draws each batch into the same tensors, inside the step, by one kernel. Booked as `distort`.
-pub struct FieldsOnGpu {
-    input: MovingFields,
-    gpu: Gpu,
-    inputs: Tensor,
-    targets: Tensor,
-}
-
-impl FieldsOnGpu {
-    /// Draws what `input` would.
-    pub fn new(input: MovingFields, gpu: Gpu) -> Result<Self> {
-        let (batch, side) = (input.batch, input.sequence.side);
-        let of_frames = |count| Tensor::zeros((batch, side, side, count), DType::F32, gpu.device());
-        Ok(Self {
-            inputs: of_frames(input.sequence.frames)?,
-            targets: of_frames(input.sequence.predicted_frames)?,
-            input,
-            gpu,
-        })
+impl Drawn for MovingFields {
+    fn examples(&self) -> usize {
+        self.batch
     }
 
-    fn draw(&self) -> Result<()> {
-        let MovingFields {
-            seed,
-            share,
-            batch,
-            sequence,
-            taken,
-        } = self.input;
+    fn dims(&self) -> [Vec<usize>; 2] {
+        let (side, sequence) = (self.sequence.side, self.sequence);
+        [sequence.frames, sequence.predicted_frames]
+            .map(|count| vec![self.batch, side, side, count])
+    }
+
+    fn draw(&mut self, gpu: &Gpu, [inputs, targets]: [Span<f32>; 2]) -> Result<()> {
+        let sequence = self.sequence;
         let frames = sequence.frames + sequence.predicted_frames;
-        let example = Launch::each(sequence.side * sequence.side * frames);
+        let of_example = Launch::each(sequence.side * sequence.side * frames);
         let launch = Launch {
-            grid: [example.grid[0], batch as u32, 1],
-            ..example
+            // The first dimension of a grid alone has room for any batch.
+            grid: [self.batch as u32, of_example.grid[0], 1],
+            ..of_example
         };
         let args = [
-            self.gpu.span::<f32>(&self.inputs)?.into(),
-            self.gpu.span::<f32>(&self.targets)?.into(),
-            Arg::U64(Draws::key(seed, Use::Field)),
-            Arg::U64(share.number(taken)),
-            Arg::U64(share.stride),
+            inputs.into(),
+            targets.into(),
+            Arg::U64(Draws::key(self.seed, Use::Field)),
+            Arg::U64(self.share.number(self.taken)),
+            Arg::U64(self.share.stride),
             Arg::size(sequence.side),
             Arg::size(sequence.frames),
             Arg::size(sequence.predicted_frames),
         ];
-        self.gpu.launch::<f32>("draw_fields", launch, &args)
-    }
-}
-
-impl Input for FieldsOnGpu {
-    fn next(&mut self, clock: &mut StepClock) -> Result<Batch> {
-        self.draw()?;
-        self.input.taken += self.input.batch as u64;
-        clock.book(Phase::Distort);
-        Ok(Batch {
-            examples: self.input.batch,
-            inputs: self.inputs.clone(),
-            targets: self.targets.clone(),
-            label_sum: 0,
-        })
+        self.taken += self.batch as u64;
+        gpu.launch::<f32>("draw_fields", launch, &args)
     }
 }

@@ -1,69 +1,34 @@
-//! Vectors of the standard normal distribution that a kernel of a GPU draws: the numbers that the host
-//! would draw, within rounding.
+//! Vectors of the standard normal distribution, drawn by a kernel of a GPU.
 
+use super::super::drawn_on_gpu::Drawn;
 use super::super::random::{Draws, Use};
-use super::super::{Batch, Input};
 use super::NormalInput;
-use crate::terms::Phase;
-use crate::worker::clock::StepClock;
-use crate::worker::gpu::{Arg, Gpu, Launch};
-use candle_core::{DType, Result, Tensor};
+use crate::worker::gpu::{Arg, Gpu, Launch, Span};
+use candle_core::Result;
 
-/// Draws each batch into the same tensors, inside the step, by one kernel. Booked as `distort`.
-pub struct NormalOnGpu {
-    input: NormalInput,
-    gpu: Gpu,
-    inputs: Tensor,
-    targets: Tensor,
-}
-
-impl NormalOnGpu {
-    /// Draws what `input` would.
-    pub fn new(input: NormalInput, gpu: Gpu) -> Result<Self> {
-        let of_width = |width| Tensor::zeros((input.batch, width), DType::F32, gpu.device());
-        Ok(Self {
-            inputs: of_width(input.widths.0)?,
-            targets: of_width(input.widths.1)?,
-            input,
-            gpu,
-        })
+impl Drawn for NormalInput {
+    fn examples(&self) -> usize {
+        self.batch
     }
 
-    fn draw(&self) -> Result<()> {
-        let NormalInput {
-            seed,
-            share,
-            batch,
-            widths,
-            taken,
-        } = self.input;
-        let pairs = widths.0.div_ceil(2) + widths.1.div_ceil(2);
+    fn dims(&self) -> [Vec<usize>; 2] {
+        [self.widths.0, self.widths.1].map(|width| vec![self.batch, width])
+    }
+
+    fn draw(&mut self, gpu: &Gpu, [inputs, targets]: [Span<f32>; 2]) -> Result<()> {
+        let pairs = self.widths.0.div_ceil(2) + self.widths.1.div_ceil(2);
         let args = [
-            self.gpu.span::<f32>(&self.inputs)?.into(),
-            self.gpu.span::<f32>(&self.targets)?.into(),
-            Arg::U64(Draws::key(seed, Use::NormalInput)),
-            Arg::U64(Draws::key(seed, Use::NormalTarget)),
-            Arg::U64(share.number(taken)),
-            Arg::U64(share.stride),
-            Arg::size(batch),
-            Arg::size(widths.0),
-            Arg::size(widths.1),
+            inputs.into(),
+            targets.into(),
+            Arg::U64(Draws::key(self.seed, Use::NormalInput)),
+            Arg::U64(Draws::key(self.seed, Use::NormalTarget)),
+            Arg::U64(self.share.number(self.taken)),
+            Arg::U64(self.share.stride),
+            Arg::size(self.batch),
+            Arg::size(self.widths.0),
+            Arg::size(self.widths.1),
         ];
-        self.gpu
-            .launch::<f32>("draw_normal", Launch::each(batch * pairs), &args)
-    }
-}
-
-impl Input for NormalOnGpu {
-    fn next(&mut self, clock: &mut StepClock) -> Result<Batch> {
-        self.draw()?;
-        self.input.taken += self.input.batch as u64;
-        clock.book(Phase::Distort);
-        Ok(Batch {
-            examples: self.input.batch,
-            inputs: self.inputs.clone(),
-            targets: self.targets.clone(),
-            label_sum: 0,
-        })
+        self.taken += self.batch as u64;
+        gpu.launch::<f32>("draw_normal", Launch::each(self.batch * pairs), &args)
     }
 }
