@@ -14,6 +14,7 @@ use crate::terms::{Convolution, Topology};
 use anyhow::{Context, Result};
 use candle_core::Device;
 use rayon::ThreadPool;
+use std::collections::HashSet;
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
@@ -102,6 +103,14 @@ impl Place {
     }
 }
 
+/// Whether steps are captured in graphs. Not where replicas share a GPU and do not meet in each step: the one
+/// that ends, or begins, waits for all of the GPU, and CUDA breaks what another captures on it then.
+fn captures(job: &Job) -> bool {
+    let mut known = HashSet::new();
+    let shared = !(job.devices.iter().filter_map(DeviceJob::uuid)).all(|uuid| known.insert(uuid));
+    job.settings.cuda_graph && !(shared && job.settings.topology == Topology::Independent)
+}
+
 type Part = (usize, (Place, Box<dyn Input>));
 
 /// What a replica trains.
@@ -120,7 +129,7 @@ fn build_group(job: &Job, parts: Vec<Part>, start_line: &Arc<Barrier>) -> Result
                 model,
                 input,
                 tape: place.gpu.clone().map_or_else(Tape::default, Tape::on),
-                graphs: Graphs::new(job.settings.cuda_graph && place.gpu.is_some()),
+                graphs: Graphs::new(captures(job) && place.gpu.is_some()),
                 exchange: member,
                 start_line: start_line.clone(),
                 pace: Pace::of(&job.settings),

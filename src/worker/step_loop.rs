@@ -231,8 +231,9 @@ impl StepLoop {
     /// Captures the pass on a batch, with the update where that is work of the device alone, and puts it
     /// on the queue once.
     fn capture(&mut self, gpu: &Gpu, batch: &Batch, clock: &mut StepClock) -> Result<Pass> {
-        clock.begin_capture();
         let captured = gpu.capture(|| {
+            // Within the graph, so that each replay comes to its beginning, too.
+            clock.begin_capture();
             let mut pass = (self.record(batch, clock)?).context("a model with parameters")?;
             if self.exchange.is_queued() {
                 let updated = self.exchange.update(pass.gradients.clone(), clock);

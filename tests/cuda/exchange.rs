@@ -6,6 +6,7 @@ mod batch;
 #[path = "../topology/training.rs"]
 mod training;
 
+use std::collections::HashSet;
 use training::{Devices, alone, check_within, relative_distance, train_on};
 use xrun::spec::settings::Settings;
 use xrun::terms::*;
@@ -39,12 +40,20 @@ fn devices(replicas: usize, shared: bool) -> Option<Devices> {
     Some(Devices(Some(uuids)))
 }
 
+/// Whether replicas share a GPU.
+fn repeat(devices: &Devices) -> bool {
+    let uuids = devices.0.iter().flatten();
+    uuids.clone().collect::<HashSet<_>>().len() < uuids.count()
+}
+
 /// Every kind of group on its GPUs, with and without graphs, against one replica on a CPU.
 fn check(settings: &Settings, shared: bool) {
     let replicas = settings.workers * settings.devices_per_worker;
     let Some(devices) = devices(replicas, shared) else {
         return;
     };
+    // On a machine with one GPU all replicas share it.
+    let shared = shared || repeat(&devices);
     for optimizer in [OptimizerName::Sgd, OptimizerName::Adam] {
         let alone = alone(&dense(optimizer));
         for cuda_graph in [false, true] {

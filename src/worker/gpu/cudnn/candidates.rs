@@ -7,6 +7,7 @@ use candle_core::cuda_backend::cudarc::cudnn::sys::{
     cudnnConvolutionBwdFilterAlgo_t as ForFilters, cudnnConvolutionFwdAlgo_t as ForResults,
     cudnnDeterminism_t, cudnnMathType_t, cudnnStatus_t,
 };
+use std::cmp::Ordering;
 use std::ffi::{c_int, c_void};
 
 /// Where the numbers of a trial lie, and memory that an algorithm may use.
@@ -69,9 +70,12 @@ impl Candidate {
             && (tf32 || !rounds.contains(&self.math))
     }
 
-    /// The faster one of two.
-    pub fn faster(&self, other: &Self) -> std::cmp::Ordering {
-        self.milliseconds.total_cmp(&other.milliseconds)
+    /// The one of two that comes first: the faster one. Where nothing may be rounded, what was tried without
+    /// rounding is before what cuDNN chose the arithmetic for, whose time may be that of tensor cores.
+    pub fn better(&self, other: &Self, tf32: bool) -> Ordering {
+        let chosen = |one: &Self| !tf32 && one.math != cudnnMathType_t::CUDNN_FMA_MATH as u32;
+        let by_time = self.milliseconds.total_cmp(&other.milliseconds);
+        chosen(self).cmp(&chosen(other)).then(by_time)
     }
 
     /// The arithmetic that it was tried with.
@@ -235,6 +239,19 @@ mod tests {
             std::mem::offset_of!(Candidate, math),
         ];
         assert_eq!(ours, offsets);
+    }
+
+    #[test]
+    fn time_decides_among_those_that_were_tried_with_the_same_arithmetic() {
+        let candidate = |milliseconds, math| Candidate {
+            milliseconds,
+            math,
+            ..Candidate::default()
+        };
+        let (slow, fast, chosen) = (candidate(2.0, 3), candidate(1.0, 3), candidate(0.5, 0));
+        assert_eq!(fast.better(&slow, false), Ordering::Less);
+        assert_eq!(slow.better(&chosen, false), Ordering::Less);
+        assert_eq!(slow.better(&chosen, true), Ordering::Greater);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What cuDNN is told of a convolution.
 
 use super::{Order, Sizes};
-use crate::worker::layer::Scalar;
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
 use candle_core::{Error, Result};
 use std::ffi::c_int;
@@ -19,7 +18,7 @@ pub struct Descriptors {
 unsafe impl Send for Descriptors {}
 
 impl Descriptors {
-    pub fn new<T: Scalar>(sizes: Sizes, order: Order, math: sys::cudnnMathType_t) -> Result<Self> {
+    pub fn new(sizes: Sizes, order: Order, math: sys::cudnnMathType_t) -> Result<Self> {
         let create = || {
             Ok(Self {
                 images: result::create_tensor_descriptor()?,
@@ -30,23 +29,20 @@ impl Descriptors {
         };
         let new = create().map_err(wrap)?;
         // SAFETY: all four were created above.
-        unsafe { new.set::<T>(sizes, order, math) }.map_err(wrap)?;
+        unsafe { new.set(sizes, order, math) }.map_err(wrap)?;
         Ok(new)
     }
 
     /// # Safety
     /// The descriptors live.
-    unsafe fn set<T: Scalar>(
+    unsafe fn set(
         &self,
         sizes: Sizes,
         order: Order,
         math: sys::cudnnMathType_t,
     ) -> std::result::Result<(), CudnnError> {
         use sys::cudnnTensorFormat_t::{CUDNN_TENSOR_NCHW, CUDNN_TENSOR_NHWC};
-        let numbers = match size_of::<T>() {
-            4 => sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
-            _ => sys::cudnnDataType_t::CUDNN_DATA_DOUBLE,
-        };
+        let numbers = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
         let format = match order {
             Order::ChannelsLast => CUDNN_TENSOR_NHWC,
             Order::ChannelsFirst => CUDNN_TENSOR_NCHW,

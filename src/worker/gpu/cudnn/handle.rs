@@ -28,6 +28,7 @@ impl Handle {
         queue: &Queue,
         work: impl FnOnce(sys::cudnnHandle_t) -> Result<R>,
     ) -> Result<R> {
+        queue.bind()?;
         let mut place = self.lock();
         let handle = match &*place {
             Some(raw) => raw.0,

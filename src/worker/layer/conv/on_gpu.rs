@@ -51,6 +51,12 @@ impl<T: Scalar> GpuRoom<T> {
         let algorithm = choice::resolve_on_gpu(asked)?;
         let fits = |chosen: &Chosen<T>| chosen.sizes == sizes && chosen.algorithm == algorithm;
         if !self.method.as_ref().is_some_and(fits) {
+            // Kernels count the numbers of images by signed integers.
+            if sizes.batch * sizes.geometry.image() > i32::MAX as usize {
+                candle_core::bail!(
+                    "the images of a convolution have more than 2^31 numbers: lower model.local_batch"
+                );
+            }
             self.method = Some(Chosen {
                 sizes,
                 algorithm,
