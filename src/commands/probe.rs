@@ -2,15 +2,17 @@
 //! crosses between processes as a run would measure it before its blocks. Trains nothing and writes no
 //! file.
 
-use super::Ending;
-use super::prepare::Prepared;
+use super::prepare::{Fate, Prepared, cache};
 use super::report::grid::{Column, Grid};
-use super::run::{Subject, lock_machine};
+use super::run::{Leases, Subject, lock_machine};
+use super::{Ending, build};
 use crate::cli::{ProbeArgs, Selection};
 use crate::flavour::{Program, running_program};
+use crate::launch::interrupt::{self, Interrupt};
 use crate::launch::slots::{Slots, assign};
-use crate::launch::{ProbeError, RepeatRequest, Session, interrupt};
+use crate::launch::{ProbeError, RepeatRequest, Session};
 use crate::machine::Machine;
+use crate::plan::Cell;
 use crate::protocol::{Ceiling, CeilingOf};
 use crate::spec::settings::Settings;
 use crate::terms::{DeviceKind, ModelName, OptimizerName, Topology, Transport};
@@ -18,15 +20,17 @@ use crate::units::{Bytes, counted, significant};
 use crate::worker::model;
 use anyhow::{Context, Result, anyhow};
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 const TRANSPORTS: [Transport; 3] = [Transport::SharedMemory, Transport::Unix, Transport::Tcp];
 
 /// One exchange of a file on this machine, or GPUs of cells that exchange nothing between processes.
-struct Case {
+struct Case<'a> {
     settings: Settings,
     slots: Slots,
     crosses: bool,
+    /// What trains on its GPUs, or why nothing does; none where it has no GPUs.
+    trainer: Option<Result<&'a Program, String>>,
 }
 
 /// Probes and prints, case by case.
@@ -34,9 +38,15 @@ struct Case {
 /// # Errors
 /// A wrong file or flag; a lock that another xrun holds; a probe that fails; failures of stdout.
 pub fn run(arguments: &ProbeArgs) -> Result<Ending> {
-    let cases = match &arguments.file {
-        Some(file) => of_file(file)?,
-        None => wide_mlp()?,
+    let interrupt = interrupt::listen().context("listening for Ctrl-C")?;
+    let load = |file: &PathBuf| Prepared::load(file, &Selection::default());
+    let mut prepared = arguments.file.as_ref().map(load).transpose()?;
+    let cases = match &mut prepared {
+        Some(prepared) => of_file(prepared, &interrupt)?,
+        None => Some(wide_mlp()?),
+    };
+    let Some(cases) = cases else {
+        return Ok(Ending::Interrupted);
     };
     let mut out = std::io::stdout().lock();
     if cases.is_empty() {
@@ -47,26 +57,32 @@ pub fn run(arguments: &ProbeArgs) -> Result<Ending> {
         return Ok(Ending::Done);
     }
     let _machine = lock_machine(&arguments.lock, "xrun probe")?;
-    let interrupt = interrupt::listen().context("listening for Ctrl-C")?;
-    let program = running_program()?;
-    let mut session = Session::start(&program, interrupt)?;
+    let own = running_program()?;
+    let mut session = Session::start(&own, interrupt)?;
+    let mut leases = Leases::default();
     for case in &cases {
         writeln!(out, "{}", case.title()?)?;
-        let ceilings = match case.probe(&mut session, &program) {
+        let trainer = case.leased(&mut leases);
+        let ceilings = match case.probe(&mut session, &own, trainer.as_ref()) {
             Err(ProbeError::Interrupted(_)) => return Ok(Ending::Interrupted),
             ceilings => ceilings?,
         };
-        write!(out, "{}", table(&ceilings))?;
+        if !ceilings.is_empty() {
+            write!(out, "{}", table(&ceilings))?;
+        }
+        if let Some(Err(reason)) = trainer {
+            writeln!(out, "no ceilings of GPUs: {reason}")?;
+        }
         writeln!(out)?;
     }
     Ok(Ending::Done)
 }
 
 /// Each different exchange of the cells that this machine can measure, whatever its transport, and each
-/// different set of GPUs.
-fn of_file(file: &Path) -> Result<Vec<Case>> {
-    let prepared = Prepared::load(file, &Selection::default())?;
-    let (mut subjects, mut cases) = (Vec::new(), Vec::new());
+/// different set of GPUs, with programs for those, which are built where they are missing. None where the user
+/// has stopped that.
+fn of_file<'a>(prepared: &'a mut Prepared, interrupt: &Interrupt) -> Result<Option<Vec<Case<'a>>>> {
+    let mut found: Vec<(Cell, Subject, Settings, Slots)> = Vec::new();
     for (_, cell) in prepared.cells() {
         let Ok((settings, slots)) = prepared.place(cell) else {
             continue;
@@ -75,21 +91,36 @@ fn of_file(file: &Path) -> Result<Vec<Case>> {
         let Some(subject) = Subject::of(&settings, &slots.gpus()) else {
             continue;
         };
-        if subjects.contains(&subject) {
-            continue;
+        if !found.iter().any(|(_, known, ..)| *known == subject) {
+            found.push((cell.clone(), subject, settings, slots));
         }
-        cases.push(Case {
-            crosses: subject.exchange.is_some(),
-            settings,
-            slots,
-        });
-        subjects.push(subject);
     }
-    Ok(cases)
+    let on_gpus = found
+        .iter()
+        .filter(|(_, subject, ..)| !subject.gpus.is_empty());
+    let trainers = on_gpus.filter_map(|(cell, ..)| prepared.trainer(cell, DeviceKind::Cuda).ok());
+    let mut flavours: Vec<String> = trainers.collect();
+    flavours.sort();
+    flavours.dedup();
+    if !build::provide(prepared, &flavours, interrupt)? {
+        return Ok(None);
+    }
+    let prepared = &*prepared;
+    let trainer = |cell: &Cell| match prepared.fate(cell) {
+        Fate::Runs(runs) => Ok(runs.program(1)),
+        Fate::Skipped(reason) => Err(reason),
+    };
+    let case = |(cell, subject, settings, slots): (Cell, Subject, Settings, Slots)| Case {
+        settings,
+        slots,
+        crosses: subject.exchange.is_some(),
+        trainer: (!subject.gpus.is_empty()).then(|| trainer(&cell)),
+    };
+    Ok(Some(found.into_iter().map(case).collect()))
 }
 
 /// A model whose parameters are many for the work that they are in.
-fn wide_mlp() -> Result<Vec<Case>> {
+fn wide_mlp() -> Result<Vec<Case<'static>>> {
     let machine = Machine::detect();
     let case = |topology| {
         let settings = Settings {
@@ -106,6 +137,7 @@ fn wide_mlp() -> Result<Vec<Case>> {
             settings,
             slots,
             crosses: true,
+            trainer: None,
         })
     };
     [Topology::ParameterServer, Topology::AllReduce]
@@ -121,7 +153,7 @@ fn by(transport: Transport, settings: &Settings) -> Settings {
     }
 }
 
-impl Case {
+impl<'a> Case<'a> {
     /// `parameter-server, mlp with adam: 6 tensors, 72.0 MiB`; `GPUs: GPU-1, GPU-2`.
     fn title(&self) -> Result<String> {
         if !self.crosses {
@@ -138,18 +170,36 @@ impl Case {
         ))
     }
 
+    /// What trains on its GPUs, where nobody else uses them now.
+    fn leased(&self, leases: &mut Leases) -> Option<Result<&'a Program, String>> {
+        let trainer = self.trainer.clone()?;
+        let asked = leases.ask(&self.slots.gpus(), self.settings.allow_occupied);
+        Some(trainer.and_then(|program| asked.map(|_| program)))
+    }
+
     /// All ceilings, those of memory and of GPUs once.
-    fn probe(&self, session: &mut Session, program: &Program) -> Result<Vec<Ceiling>, ProbeError> {
+    fn probe(
+        &self,
+        session: &mut Session,
+        own: &Program,
+        trainer: Option<&Result<&Program, String>>,
+    ) -> Result<Vec<Ceiling>, ProbeError> {
+        let on_cores = self.slots.on_cores();
+        let transports = if self.crosses { &TRANSPORTS[..] } else { &[] };
+        let by_host = transports
+            .iter()
+            .map(|transport| (*transport, &on_cores, own));
+        // With NCCL nothing is measured but GPUs.
+        let by_gpus = trainer.and_then(|trainer| trainer.as_ref().ok());
+        let by_gpus = by_gpus.map(|program| (Transport::Nccl, &self.slots, *program));
         let folder = std::env::temp_dir();
         let mut found: Vec<Ceiling> = Vec::new();
-        let count = if self.crosses { TRANSPORTS.len() } else { 1 };
-        let on_cores = self.slots.on_cores();
-        for (index, transport) in TRANSPORTS[..count].iter().enumerate() {
+        for (transport, slots, program) in by_host.chain(by_gpus) {
             let request = RepeatRequest {
-                settings: &by(*transport, &self.settings),
-                slots: if index == 0 { &self.slots } else { &on_cores },
+                settings: &by(transport, &self.settings),
+                slots,
                 program,
-                cache: &folder,
+                cache: &cache(),
                 log: &folder.join(format!("xrun-probe-{}", std::process::id())),
             };
             found.extend(session.probe(&request)?);

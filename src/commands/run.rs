@@ -19,7 +19,7 @@ use crate::table::{Journal, MachineLock, Opening};
 use anyhow::{Context, Result};
 use ceilings::Probes;
 pub(super) use ceilings::Subject;
-use leases::Leases;
+pub(super) use leases::Leases;
 use measure::Campaign;
 use schedule::Schedule;
 use std::path::Path;
