@@ -162,8 +162,7 @@ fn peer(rank: usize) -> Peer {
     }
 }
 
-/// Whether the gradients of all workers are summed by NCCL. A worker does not know the GPUs of others: what
-/// tells it that they may be its own ones is `devices.share_devices`.
+/// Whether the gradients of all workers are summed by NCCL.
 fn sums_by_nccl(job: &Job) -> Result<bool> {
     let settings = &job.settings;
     let on_gpu = |device: &DeviceJob| matches!(device, DeviceJob::Cuda { .. });
@@ -172,11 +171,7 @@ fn sums_by_nccl(job: &Job) -> Result<bool> {
         ensure!(on_gpus, "nccl connects GPUs, not CPU devices");
         ensure!(nccl::BUILT_IN, "{}", nccl::NOT_BUILT_IN);
     }
-    Ok(match settings.transport {
-        Transport::Nccl => true,
-        Transport::Auto => nccl::BUILT_IN && on_gpus && !settings.share_devices,
-        Transport::SharedMemory | Transport::Unix | Transport::Tcp => false,
-    })
+    Ok(nccl::BUILT_IN && on_gpus && transport::takes_nccl(settings))
 }
 
 /// All workers have equally many GPUs.

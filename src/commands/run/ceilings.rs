@@ -141,10 +141,9 @@ impl Limits {
         }
     }
 
-    /// Where workers sum by NCCL: wherever it was there to be measured, and nothing else was asked for.
+    /// Where workers sum by NCCL.
     fn of_nccl(&self, settings: &Settings) -> Option<f64> {
-        let takes_it = settings.topology == Topology::AllReduce
-            && matches!(settings.transport, Transport::Auto | Transport::Nccl);
+        let takes_it = settings.topology == Topology::AllReduce && transport::takes_nccl(settings);
         self.rate(CeilingOf::Nccl).filter(|_| takes_it)
     }
 
@@ -244,16 +243,18 @@ mod tests {
             ceiling(CeilingOf::AllReduce(Transport::SharedMemory), 4.0),
             ceiling(CeilingOf::Nccl, 300.0),
         ]);
-        let of = |transport| {
+        let of = |transport, share_devices| {
             let settings = Settings {
                 transport,
+                share_devices,
                 ..settings(Topology::AllReduce, 2)
             };
             limits.of(&settings, None).exchange
         };
-        assert_eq!(of(Transport::Auto), Some(300.0));
-        assert_eq!(of(Transport::Nccl), Some(300.0));
-        assert_eq!(of(Transport::SharedMemory), Some(4.0));
+        assert_eq!(of(Transport::Auto, false), Some(300.0));
+        assert_eq!(of(Transport::Nccl, false), Some(300.0));
+        assert_eq!(of(Transport::SharedMemory, false), Some(4.0));
+        assert_eq!(of(Transport::Auto, true), Some(4.0), "through the host");
     }
 
     #[test]

@@ -42,6 +42,16 @@ pub fn resolve(settings: &Settings) -> Transport {
     }
 }
 
+/// Whether workers on GPUs sum by NCCL, if their program has it: it refuses two ranks that share a GPU, and a
+/// worker does not know the GPUs of others. What tells it that they may be its own ones is `devices.share_devices`.
+pub fn takes_nccl(settings: &Settings) -> bool {
+    match settings.transport {
+        Transport::Nccl => true,
+        Transport::Auto => !settings.share_devices,
+        Transport::SharedMemory | Transport::Unix | Transport::Tcp => false,
+    }
+}
+
 /// A link on which nothing has moved for so long is given up, though the repeat may last longer.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
