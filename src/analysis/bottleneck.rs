@@ -101,17 +101,16 @@ fn judge(view: &View, series: &Series) -> Finding {
     };
     let (cause, because) = diagnosis::diagnose(view, series, cell);
     let limit = limits::device_limit(series, cell);
-    let cause = match (cause, &limit) {
+    let cause = match &limit {
         // A replica that computes all the time needs a device for another one. What it waits for does not.
-        (Cause::Compute, Some(_)) if cell.is_on_gpus() => Cause::Gpus,
-        (Cause::Compute, Some(_)) => Cause::Cores,
+        Some((scarce, _)) if cause == Cause::Compute => *scarce,
         _ => cause,
     };
     let clauses = [
         Some(because),
         against_single::clause(view, cell),
         loss::scaling_clause(view, series, cell),
-        limit,
+        limit.map(|(_, clause)| clause),
         limits::absent(series, cell),
     ];
     let clauses: Vec<String> = clauses.into_iter().flatten().collect();

@@ -14,34 +14,52 @@ use crate::units::{Seconds, grouped};
 const NEARLY_ALL: f64 = 0.8;
 
 /// A launch takes the host some microseconds. Where it takes longer than this, in seconds, the host waits
-/// for a place on a queue that is full (CUDA's hold about a thousand launches): the GPU sets the pace.
+/// for a place on a queue that is full (CUDA's hold about a thousand launches): the GPU sets the pace. A window
+/// of steps that are replayed as graphs has few launches and fills no queue.
 const LONGEST: f64 = 20e-6;
 
 /// What the host does, and what would relieve it; none where the GPU sets the pace, or nobody told.
 pub fn bound(view: &View, cell: &CellSummary, figures: &Figures) -> Option<String> {
     let share = figures.optional(|repeat| repeat.measured.gpus.host_bound_share)?;
-    let launches = figures.optional(|repeat| repeat.measured.gpus.launches_per_step)?;
-    let each = figures.optional(|repeat| seconds_of_a_launch(&repeat.measured.gpus))?;
-    if share.low? < NEARLY_ALL || each.median > LONGEST {
+    if share.low? < NEARLY_ALL {
         return None;
     }
-    let queue = match cell.replicas {
-        1 => "the queue".to_owned(),
-        _ => format!("the queue of each of {}", replicas(cell)),
-    };
+    let replays = (figures.repeats.iter())
+        .any(|repeat| repeat.measured.gpus.graph_launches.is_some_and(|n| n > 0));
+    if replays {
+        let busy = figures.optional(|repeat| repeat.measured.gpus.host_step_seconds)?;
+        return Some(format!(
+            "the host puts a step on {} in {}, which is {} of the step, though CUDA graphs replay what they \
+             can; a larger local batch gives each step more to do",
+            queue(cell),
+            Seconds(busy.median),
+            percent(&share)
+        ));
+    }
+    let launches = figures.optional(|repeat| repeat.measured.gpus.launches_per_step)?;
+    let each = figures.optional(|repeat| seconds_of_a_launch(&repeat.measured.gpus))?;
+    if each.median > LONGEST {
+        return None;
+    }
     let floor = figures.optional(|repeat| repeat.ceilings.gpu.launch_seconds);
     let least = floor.map_or_else(String::new, |floor| {
         format!(" (a small kernel took {} here)", Seconds(floor.median))
     });
     let told = format!(
-        "the host puts {} launches a step on {queue} in {} each{least}, which takes {} of the step",
+        "the host puts {} launches a step on {} in {} each{least}, which takes {} of the step",
         grouped(launches.median),
+        queue(cell),
         Seconds(each.median),
         percent(&share)
     );
-    let replays = (figures.repeats.iter())
-        .any(|repeat| repeat.measured.gpus.graph_launches.is_some_and(|n| n > 0));
-    Some(format!("{told}; {}", relief(view, cell, replays)))
+    Some(format!("{told}; {}", relief(view, cell)))
+}
+
+fn queue(cell: &CellSummary) -> String {
+    match cell.replicas {
+        1 => "the queue".to_owned(),
+        _ => format!("the queue of each of {}", replicas(cell)),
+    }
 }
 
 fn seconds_of_a_launch(gpus: &Gpus) -> Option<f64> {
@@ -59,21 +77,15 @@ pub fn fewer(cell: &CellSummary) -> Option<String> {
     small.then(|| advice.to_owned())
 }
 
-/// What to do about it, or what was done.
-fn relief(view: &View, cell: &CellSummary, replays: bool) -> String {
+/// What to do about launches one by one.
+fn relief(view: &View, cell: &CellSummary) -> String {
     if cell.value("devices.cuda_graph") == Some("false") {
         return with_graph(view, cell).unwrap_or_else(|| {
             "a CUDA graph (devices.cuda_graph = true) would put them there as one".to_owned()
         });
     }
-    match replays {
-        true => "though CUDA graphs replay what they can; a larger local batch gives each launch \
-                 more to do"
-            .to_owned(),
-        false => "nothing of it was captured in a CUDA graph; a larger local batch gives each \
-                  launch more to do"
-            .to_owned(),
-    }
+    "nothing of it was captured in a CUDA graph; a larger local batch gives each launch more to do"
+        .to_owned()
 }
 
 /// What the same cell reaches with graphs, where that was measured.
@@ -112,7 +124,7 @@ mod tests {
         let plain = launching(1, 0.96, 0).set("devices.cuda_graph", "false");
         insta::assert_snapshot!(told(&[plain]), @"no input: launch-bound: 1 replica reaches 40 080 [39 760, 40 400] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue in 3.78 µs each, which takes 96 % [96, 96] of the step; a CUDA graph (devices.cuda_graph = true) would put them there as one.");
         let captured = launching(2, 0.9, 100).set("devices.cuda_graph", "true");
-        insta::assert_snapshot!(told(&[captured]), @"no input: launch-bound: 2 replicas reach 40 080 [39 760, 40 400] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue of each of 2 replicas in 7.08 µs each, which takes 90 % [90, 90] of the step; though CUDA graphs replay what they can; a larger local batch gives each launch more to do.");
+        insta::assert_snapshot!(told(&[captured]), @"no input: launch-bound: 2 replicas reach 40 080 [39 760, 40 400] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts a step on the queue of each of 2 replicas in 5.75 ms, which is 90 % [90, 90] of the step, though CUDA graphs replay what they can; a larger local batch gives each step more to do.");
         let uncaptured = launching(1, 0.9, 0).set("devices.cuda_graph", "true");
         insta::assert_snapshot!(told(&[uncaptured.launch_floor(2.1e-6)]), @"no input: launch-bound: 1 replica reaches 40 080 [39 760, 40 400] examples/s (n = 6), compute 100 % [100, 100] of the step; the host puts 812 launches a step on the queue in 3.54 µs each (a small kernel took 2.10 µs here), which takes 90 % [90, 90] of the step; nothing of it was captured in a CUDA graph; a larger local batch gives each launch more to do.");
     }

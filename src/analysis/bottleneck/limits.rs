@@ -1,15 +1,15 @@
 //! Why a series ends where it ends: cores or GPUs that more replicas would have to share, cells that could not
 //! be measured.
 
-use crate::analysis::bottleneck::{crowded, replicas, shares_gpus};
+use crate::analysis::bottleneck::{Cause, crowded, replicas, shares_gpus};
 use crate::analysis::scaling::{Series, SeriesPoint};
 use crate::analysis::speedup::speedup;
 use crate::analysis::summary::CellSummary;
 use crate::analysis::wording::{list, times_as_much};
 use crate::terms::Outcome;
 
-/// Says what replicas beyond the cores or GPUs bring, where such cells were measured.
-pub fn device_limit(series: &Series, cell: &CellSummary) -> Option<String> {
+/// Whether cores or GPUs are scarce, and what replicas beyond them bring, where such cells were measured.
+pub fn device_limit(series: &Series, cell: &CellSummary) -> Option<(Cause, String)> {
     let last = series
         .measured()
         .filter(|point| crowded(point.cell) && point.cell.replicas > cell.replicas)
@@ -17,17 +17,18 @@ pub fn device_limit(series: &Series, cell: &CellSummary) -> Option<String> {
     let gain = speedup(last.cell, cell)?.ratio;
     let high = gain.high?;
     let all = f64::from(last.cell.replicas) / f64::from(cell.replicas);
-    let scarce = match shares_gpus(last.cell) {
-        true => "GPUs are shared",
-        false => "the cores are oversubscribed",
+    let (scarce, how) = match shares_gpus(last.cell) {
+        true => (Cause::Gpus, "GPUs are shared"),
+        false => (Cause::Cores, "the cores are oversubscribed"),
     };
     (high < 0.5 * (1.0 + all)).then(|| {
-        format!(
-            "beyond {} {scarce}: {} deliver {}",
+        let clause = format!(
+            "beyond {} {how}: {} deliver {}",
             replicas(cell),
             replicas(last.cell),
             times_as_much(&gain)
-        )
+        );
+        (scarce, clause)
     })
 }
 
