@@ -3,7 +3,7 @@
 //! why there is none. Does not know which cells it is for.
 //!
 //! ```text
-//! <cache>/flavours/<recipe and source>/
+//! <cache>/flavours/<recipe, source and CUDA toolkit>/
 //!   target/            cargo's, so that the next build is short
 //!   <key>/xrun         the program
 //!   <key>/build.json   what the key is made of, and the hash of the program
@@ -135,6 +135,8 @@ impl<'a> Workshop<'a> {
             .map_err(Unbuilt::Failed)?;
         let mut of_source = recipe.parts();
         of_source.push(("source".into(), self.source.display().to_string()));
+        // Build scripts of dependencies do not see that the toolkit is another one.
+        of_source.extend(cuda.as_ref().map(|cuda| ("toolkit".into(), cuda.text())));
         let shelf = self.cache.join(key(&of_source));
         let kept = shelf.join(key(&parts));
         if kept.is_dir() {

@@ -111,7 +111,8 @@ impl Cuda {
         let roots = match asked {
             "built-in" => toolkit::usual_roots(),
             _ if is_version => vec![PathBuf::from(format!("/usr/local/cuda-{asked}"))],
-            _ => vec![PathBuf::from(asked)],
+            // Cargo runs in another folder.
+            _ => vec![std::path::absolute(asked).unwrap_or_else(|_| PathBuf::from(asked))],
         };
         let Some(root) = roots.iter().find(|root| toolkit::compiler(root).is_file()) else {
             let looked: Vec<_> = roots

@@ -23,10 +23,13 @@ pub(super) fn capability(gpus: &[Gpu]) -> Option<Version> {
     gpus.iter().filter_map(|gpu| gpu.compute_capability).min()
 }
 
-/// Why a driver that is here runs no program of a toolkit of this version: its kernels reach the driver as
-/// the toolkit's own intermediate language. `CUDA 13.0, and the driver …`.
-pub fn too_old(version: Option<Version>, gpus: &[Gpu]) -> Option<String> {
-    let (version, gpu) = (version?, gpus.first()?);
+/// Why a driver that is here runs no program of a toolkit of this version, whose libraries ask for a driver as new
+/// as they are. `CUDA 13.0, and the driver …`.
+pub fn too_old<'a>(
+    version: Option<Version>,
+    gpus: impl IntoIterator<Item = &'a Gpu>,
+) -> Option<String> {
+    let (version, gpu) = (version?, gpus.into_iter().next()?);
     let newest = gpu.cuda_version.filter(|newest| *newest < version)?;
     Some(format!(
         "CUDA {version}, and the driver {} runs CUDA up to {newest}: update the driver, or build with an \
