@@ -8,7 +8,7 @@ mod provenance;
 use crate::cli::Selection;
 use crate::flavour::Program;
 use crate::launch::slots::{self, Slots};
-use crate::machine::{Machine, git_revision};
+use crate::machine::{Gpu, Machine, git_revision};
 use crate::plan::{self, Cell, CellId, Plan};
 use crate::spec::Experiment;
 use crate::spec::settings::{SettingId, Settings};
@@ -205,7 +205,12 @@ impl Prepared {
         let flavour = self.trainer(cell, slots.device_kind)?;
         let programs = self.programs(&flavour)?;
         if slots.device_kind == DeviceKind::Cuda {
-            gpus::fits(&flavour, &programs[0], &self.machine.gpus)?;
+            let used = slots.gpus();
+            let gpus = self.machine.gpus.iter();
+            let gpus: Vec<&Gpu> = gpus
+                .filter(|gpu| used.contains(&gpu.uuid.as_str()))
+                .collect();
+            gpus::fits(&flavour, &programs[0], &gpus, &settings)?;
         }
         let resolved = resolve(&settings, &slots);
         Ok(Runs {

@@ -9,7 +9,8 @@ use crate::flavour::recipe::Recipe;
 use crate::machine::Gpu;
 use crate::plan::Cell;
 use crate::spec::Flavour;
-use crate::terms::DeviceKind;
+use crate::spec::settings::Settings;
+use crate::terms::{Convolution, DeviceKind, Transport};
 
 /// The feature of programs that can use GPUs; and the flavour that has it where `default` has not, built
 /// in unless a file declares it.
@@ -23,7 +24,7 @@ impl Prepared {
     ///
     /// # Errors
     /// What the flavour lacks, where that is known before it is built.
-    pub(super) fn trainer(&self, cell: &Cell, kind: DeviceKind) -> Result<String, String> {
+    pub fn trainer(&self, cell: &Cell, kind: DeviceKind) -> Result<String, String> {
         let name = flavour(cell);
         match name.as_str() {
             _ if kind != DeviceKind::Cuda => Ok(name),
@@ -56,23 +57,53 @@ fn lacks_cuda(flavour: &Flavour) -> Option<String> {
     (built && !has).then(|| without_cuda(&flavour.name))
 }
 
-/// Whether a program of a flavour can train on these GPUs. Nothing is known of one that does not say what
+/// Whether a program of a flavour can train a cell on its GPUs. Nothing is known of one that does not say what
 /// it is, and it may try.
 ///
 /// # Errors
 /// Why it cannot.
-pub(super) fn fits(flavour: &str, program: &Program, gpus: &[Gpu]) -> Result<(), String> {
-    let told = program.told.as_ref();
-    let refused = told.and_then(|told| refuse(flavour, told, gpus));
+pub(super) fn fits(
+    flavour: &str,
+    program: &Program,
+    gpus: &[&Gpu],
+    settings: &Settings,
+) -> Result<(), String> {
+    let Some(told) = &program.told else {
+        return Ok(());
+    };
+    let refused = refuse(flavour, told, gpus).or_else(|| lacks_library(flavour, told, settings));
     refused.map_or(Ok(()), Err)
 }
 
-fn refuse(flavour: &str, told: &Identity, gpus: &[Gpu]) -> Option<String> {
+/// A library that the cell asks for by name.
+fn lacks_library(flavour: &str, told: &Identity, settings: &Settings) -> Option<String> {
+    let asked = [
+        (
+            "cudnn",
+            "model.convolution",
+            settings.convolution == Convolution::Cudnn,
+        ),
+        (
+            "nccl",
+            "cluster.transport",
+            settings.transport == Transport::Nccl,
+        ),
+    ];
+    let is_missing = |feature: &str| !told.features.iter().any(|has| has == feature);
+    let (feature, key, _) =
+        (asked.into_iter()).find(|(feature, _, asked)| *asked && is_missing(feature))?;
+    Some(format!(
+        "flavour {flavour} is built without the feature {feature}, which {key} = \"{feature}\" needs: put its \
+         library where the toolkit is or on LIBRARY_PATH, or set {key} = \"auto\""
+    ))
+}
+
+fn refuse(flavour: &str, told: &Identity, gpus: &[&Gpu]) -> Option<String> {
     if !told.has_cuda() {
         return Some(without_cuda(flavour));
     }
     let cuda = told.cuda?;
-    if let Some(why) = too_old(cuda.version, gpus) {
+    if let Some(why) = too_old(cuda.version, gpus.iter().copied()) {
         return Some(format!("the program of flavour {flavour} is of {why}"));
     }
     let wanted = cuda.compute_capability?;
@@ -98,6 +129,7 @@ fn without_cuda(flavour: &str) -> String {
 mod tests {
     use super::*;
     use crate::flavour::identity::CudaBuild;
+    use crate::terms::ModelName;
     use insta::assert_snapshot;
 
     fn gpu(cuda: &str, capability: &str) -> Gpu {
@@ -125,20 +157,37 @@ mod tests {
     #[test]
     fn a_program_runs_on_gpus_that_it_was_built_for() {
         let fits = told(&["cuda"], Some("12.8"));
-        assert_eq!(refuse("f", &fits, &[gpu("12.8", "9.0")]), None);
-        assert_eq!(refuse("f", &fits, &[gpu("13.0", "12.0")]), None);
+        assert_eq!(refuse("f", &fits, &[&gpu("12.8", "9.0")]), None);
+        assert_eq!(refuse("f", &fits, &[&gpu("13.0", "12.0")]), None);
         let unknown = told(&["cuda"], None);
-        assert_eq!(refuse("f", &unknown, &[gpu("11.0", "7.0")]), None);
+        assert_eq!(refuse("f", &unknown, &[&gpu("11.0", "7.0")]), None);
     }
 
     #[test]
     fn what_a_program_lacks_is_said_with_the_way_out() {
         let reason = |features: &[&str], gpu: Gpu| {
-            refuse("f", &told(features, Some("13.0")), &[gpu]).unwrap()
+            refuse("f", &told(features, Some("13.0")), &[&gpu]).unwrap()
         };
         assert_snapshot!(reason(&["cuda"], gpu("12.8", "9.0")), @r#"the program of flavour f is of CUDA 13.0, and the driver 550.1 runs CUDA up to 12.8: update the driver, or build with an older toolkit (`cuda = "12.8"` in a flavour)"#);
         assert_snapshot!(reason(&["cuda"], gpu("13.0", "7.0")), @"flavour f was built for compute capability 9.0, and GPU-1 (Tesla V100) has 7.0: build it with CUDA_COMPUTE_CAP=70");
         assert_snapshot!(reason(&["cudnn"], gpu("13.0", "9.0")), @r#"flavour f is built without the feature cuda, which GPUs need: give it `extends = "cuda"`, or set devices.kind = "cpu""#);
+    }
+
+    #[test]
+    fn a_library_that_a_cell_names_must_be_in_its_program() {
+        let lacks = |features: &[&str], convolution, transport| {
+            let settings = Settings {
+                convolution,
+                transport,
+                ..Settings::defaults(ModelName::Cifar10)
+            };
+            lacks_library("f", &told(features, None), &settings)
+        };
+        assert_eq!(lacks(&["cuda"], Convolution::Auto, Transport::Auto), None);
+        let both = &["cuda", "cudnn", "nccl"];
+        assert_eq!(lacks(both, Convolution::Cudnn, Transport::Nccl), None);
+        assert_snapshot!(lacks(&["cuda"], Convolution::Cudnn, Transport::Auto).unwrap(), @r#"flavour f is built without the feature cudnn, which model.convolution = "cudnn" needs: put its library where the toolkit is or on LIBRARY_PATH, or set model.convolution = "auto""#);
+        assert_snapshot!(lacks(&["cudnn"], Convolution::Cudnn, Transport::Nccl).unwrap(), @r#"flavour f is built without the feature nccl, which cluster.transport = "nccl" needs: put its library where the toolkit is or on LIBRARY_PATH, or set cluster.transport = "auto""#);
     }
 
     #[test]
