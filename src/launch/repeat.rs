@@ -40,6 +40,8 @@ struct Repeat<'a> {
     pace: Pace,
     stage: Stage,
     finish_by: Option<Instant>,
+    /// Of the first worker.
+    shown_steps: u64,
 }
 
 /// How processes ended that the user did not stop.
@@ -120,6 +122,7 @@ impl<'a> Repeat<'a> {
             pace: Pace::Run,
             stage: Stage::Run,
             finish_by: None,
+            shown_steps: 0,
         }
     }
 
@@ -215,8 +218,10 @@ impl<'a> Repeat<'a> {
             show(Update::Ready);
             self.start();
         }
-        if index == 0 && self.roles[0].steps() > 0 {
-            show(Update::Steps(self.roles[0].steps()));
+        // Not at what it tells when the steps are over.
+        if index == 0 && self.roles[0].steps() > self.shown_steps {
+            self.shown_steps = self.roles[0].steps();
+            show(Update::Steps(self.shown_steps));
         }
     }
 

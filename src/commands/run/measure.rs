@@ -10,6 +10,7 @@ use crate::commands::prepare::{Prepared, cache};
 use crate::launch::progress::Progress;
 use crate::launch::{Interrupted, RepeatRequest, RepeatResult, Session, Update};
 use crate::machine::state::{GpuWatch, Processors, Sensors, Watch};
+use crate::spec::settings::Settings;
 use crate::table::Journal;
 use crate::terms::Outcome;
 use anyhow::Result;
@@ -144,7 +145,8 @@ impl Campaign<'_> {
         let mut result = self.session.run_repeat(&request(&log), &mut |update| {
             match update {
                 Update::Ready => watch.ready(),
-                Update::Steps(_) | Update::Stopping { .. } => watch.look(),
+                Update::Steps(steps) if is_measured(&runs.settings, steps) => watch.look(),
+                Update::Steps(_) | Update::Stopping { .. } => {}
             }
             progress.update(update);
         })?;
@@ -174,6 +176,12 @@ impl Campaign<'_> {
         }
         Ok(found.limits)
     }
+}
+
+/// Whether so many steps of a worker are more than its warm-up. That ends at a global step where the repeat does,
+/// of which a worker may have done few.
+fn is_measured(settings: &Settings, steps: u64) -> bool {
+    settings.stop_at_global_step.is_some() || steps > settings.warmup_steps
 }
 
 /// Says that the last repeat was disturbed, and what comes of it.
