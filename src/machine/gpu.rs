@@ -25,6 +25,9 @@ pub struct Gpu {
     pub compute_capability: Option<Version>,
     /// `00000000:3B:00.0`. GPUs are in this order, as CUDA counts them where it is told to.
     pub pci_bus_id: String,
+    /// Whether MIG divides it into several that CUDA knows by UUIDs of their own.
+    #[serde(skip)]
+    pub is_divided: bool,
 }
 
 /// GPUs that this process may use.
@@ -53,19 +56,25 @@ pub fn detect() -> Result<Found, String> {
     }
     let told = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let (gpus, limit) = visible::leave(gpus, told.as_deref());
-    if gpus.is_empty() {
-        return Err(limit);
-    }
+    let (divided, gpus): (Vec<_>, Vec<_>) = gpus.into_iter().partition(|gpu| gpu.is_divided);
     let silent = lost.first().map(|error| silent(lost.len(), error));
-    let limits: Vec<String> = silent
+    let limits = silent
         .into_iter()
         .chain([limit])
-        .filter(|l| !l.is_empty())
-        .collect();
-    Ok(Found {
-        gpus,
-        limit: limits.join("; "),
-    })
+        .chain(divided.iter().map(parts));
+    let limits: Vec<String> = limits.filter(|limit| !limit.is_empty()).collect();
+    let limit = limits.join("; ");
+    match gpus.is_empty() {
+        true => Err(limit),
+        false => Ok(Found { gpus, limit }),
+    }
+}
+
+fn parts(gpu: &Gpu) -> String {
+    format!(
+        "{0} is divided by MIG, and xrun uses whole GPUs: `nvidia-smi -i {0} -mig 0` makes it one",
+        gpu.uuid
+    )
 }
 
 fn silent(count: usize, error: &str) -> String {
@@ -97,6 +106,8 @@ fn describe(device: &Device<'_>) -> Result<Gpu, NvmlError> {
         memory_bytes: device.memory_info()?.total,
         compute_capability: capability.map(|found| Version::new(found.major, found.minor)),
         pci_bus_id: device.pci_info()?.bus_id,
+        // Most GPUs cannot be divided, and say that they do not know.
+        is_divided: device.mig_mode().is_ok_and(|mode| mode.current != 0),
         ..Gpu::default()
     })
 }

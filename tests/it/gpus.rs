@@ -236,6 +236,19 @@ fn a_share_of_the_machine_is_all_that_is_used() {
 }
 
 #[test]
+fn a_gpu_that_mig_divides_is_left_alone() {
+    let site = Site::new(TWO, "", ON_GPUS);
+    site.gpus(&format!("{TWO}mig GPU-a\n"));
+    site.run(&["x.toml"]).expect(0);
+    assert_eq!(site.seen(), ["PCI_BUS_ID GPU-b GPU-b"]);
+    site.gpus(&format!("{TWO}mig GPU-a\nmig GPU-b\n"));
+    let told = site.run(&["x.toml", "--rerun", "all"]).expect(0);
+    let reason = "no GPU found by NVML: GPU-a is divided by MIG, and xrun uses whole GPUs: `nvidia-smi -i GPU-a \
+                  -mig 0` makes it one; GPU-b is divided";
+    assert!(told.stdout.contains(reason), "{}", told.text());
+}
+
+#[test]
 fn a_gpu_that_others_use_is_left_alone_until_it_is_free() {
     let site = Site::new(TWO, "", ON_GPUS);
     site.gpus(&format!(

@@ -6,7 +6,6 @@ use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// Longer names of processes are cut by NVML.
@@ -22,8 +21,10 @@ pub struct Library(Nvml);
 pub struct Reading {
     /// Memory that is in use, the driver's own apart.
     pub used_bytes: u64,
-    /// Processes that have it open, this one apart. A container often hides those of others.
+    /// Processes that compute on it, this one apart. A container often hides those of others.
     pub processes: Vec<GpuProcess>,
+    /// Whether it draws for a display, whose memory is nothing to wait for.
+    pub draws: bool,
 }
 
 /// A process that has a GPU open.
@@ -56,28 +57,21 @@ impl Library {
         Ok(Reading {
             used_bytes: device.memory_info()?.used,
             processes: self.processes(&device)?,
+            draws: !told(device.running_graphics_processes())?.is_empty(),
         })
     }
 
-    /// Those that compute and those that draw, each once.
+    /// Those that compute, in the order of their numbers.
     fn processes(&self, device: &Device<'_>) -> Result<Vec<GpuProcess>, NvmlError> {
-        let listed = [
-            device.running_compute_processes(),
-            device.running_graphics_processes(),
-        ];
-        let mut processes = BTreeMap::new();
-        for list in listed {
-            for process in told(list)? {
-                processes.insert(process.pid, memory(&process));
-            }
-        }
-        processes.remove(&std::process::id());
-        let processes = processes.into_iter().map(|(pid, memory_bytes)| GpuProcess {
-            pid,
-            name: self.name(pid),
-            memory_bytes,
+        let mut processes = told(device.running_compute_processes())?;
+        processes.retain(|process| process.pid != std::process::id());
+        processes.sort_by_key(|process| process.pid);
+        let described = processes.iter().map(|process| GpuProcess {
+            pid: process.pid,
+            name: self.name(process.pid),
+            memory_bytes: memory(process),
         });
-        Ok(processes.collect())
+        Ok(described.collect())
     }
 
     /// NVML knows names that this process may not read, of other users and other containers.

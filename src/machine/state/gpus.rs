@@ -120,7 +120,7 @@ impl<'a> GpuWatch<'a> {
     /// Looks once at which processes use GPUs.
     pub fn list(&mut self) {
         if let Some(nvml) = self.nvml() {
-            self.note(listings(nvml).unwrap_or_default());
+            self.note(listings(nvml));
         }
     }
 
@@ -192,9 +192,10 @@ fn look_at(device: &Device) -> Look {
     }
 }
 
-/// The processes that compute on each GPU of the machine, so that one on a wrong GPU shows too.
-fn listings(nvml: &Nvml) -> Result<Vec<Listing>, NvmlError> {
-    let listing = |index| {
+/// The processes that compute on each GPU of the machine, so that one on a wrong GPU shows too. One that does not
+/// tell hides no other.
+fn listings(nvml: &Nvml) -> Vec<Listing> {
+    let listing = |index| -> Result<Listing, NvmlError> {
         let device = nvml.device_by_index(index)?;
         let listed = device.running_compute_processes()?;
         let process = |number| Process {
@@ -206,7 +207,8 @@ fn listings(nvml: &Nvml) -> Result<Vec<Listing>, NvmlError> {
             processes: listed.iter().map(|info| process(info.pid)).collect(),
         })
     };
-    (0..nvml.device_count()?).map(listing).collect()
+    let count = nvml.device_count().unwrap_or_default();
+    (0..count).filter_map(|index| listing(index).ok()).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //   process GPU-1 4242 1073741824 /usr/bin/python3
 //   state GPU-1 1980 61 350000 4
 //   lost GPU-1
+//   mig GPU-1
 //
 // A gpu has its UUID, compute capability, memory in all and in use, bus and name; its state is of clock,
 // temperature, milliwatts and reasons of lower clocks.
@@ -19,7 +20,7 @@ enum { OK = 0, INVALID = 2, NOT_FOUND = 6, TOO_SMALL = 7, LOST = 15, MOST = 16 }
 
 typedef struct {
     char uuid[80], bus[32], name[96];
-    int major, minor, lost;
+    int major, minor, lost, mig;
     unsigned clock, celsius, milliwatts;
     unsigned long long total, used, reasons;
 } Gpu;
@@ -60,6 +61,7 @@ static void take(const char *line) {
         sscanf(line, "state %*s %u %u %u %llu", &of->clock, &of->celsius, &of->milliwatts, &of->reasons);
     }
     if (sscanf(line, "lost %79s", uuid) == 1 && find(uuid)) find(uuid)->lost = 1;
+    if (sscanf(line, "mig %79s", uuid) == 1 && find(uuid)) find(uuid)->mig = 1;
 }
 
 static void look(void) {
@@ -111,6 +113,13 @@ int nvmlDeviceGetUUID(Device device, char *to, unsigned size) {
     Gpu *gpu;
     int error = gpu_of(device, &gpu);
     return error ? error : text(to, size, gpu->uuid);
+}
+
+int nvmlDeviceGetMigMode(Device device, unsigned *current, unsigned *pending) {
+    Gpu *gpu;
+    int error = gpu_of(device, &gpu);
+    if (!error) *current = *pending = gpu->mig;
+    return error;
 }
 
 int nvmlDeviceGetName(Device device, char *to, unsigned size) {
