@@ -87,7 +87,9 @@ END
 part_peers() {
     "$PYTHON" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null ||
         skip "$PYTHON has no PyTorch that sees a CUDA device"
-    "$PYTHON" "$repository/benches/peers/gpu.py" --pytorch "$PYTHON" --step-binary "$BIN/step" --csv "$OUT/peers.csv"
+    # Fewer rounds where the GPU is slow: a part that check.sh must stop prints no table.
+    "$PYTHON" "$repository/benches/peers/gpu.py" --pytorch "$PYTHON" --step-binary "$BIN/step" --csv "$OUT/peers.csv" \
+        --seconds 420
 }
 
 # Another process on the GPU, whose number is in `holder`, until this one ends.
