@@ -90,10 +90,27 @@ why_not() {
 # shellcheck disable=SC2329  # the trap calls it
 # What is kept is all but unpacked programs; a part that hangs or a signal must not lose what was measured before.
 archive() {
-    pkill -INT --parent "$$" 2>/dev/null || true # the part that runs, where this was stopped from outside
-    tar -C "$OUT" -czf "$OUT/.gpu-results.tar.gz" --exclude=./binaries --exclude='./*.tar.gz' --exclude='./.*.tar.gz' .
-    mv "$OUT/.gpu-results.tar.gz" "$OUT/gpu-results.tar.gz"
+    local made waited status=0
+    # The part that runs, where this was stopped from outside. `timeout` kills after 20 s what does not end.
+    if [ -n "$running" ]; then
+        kill -INT "$running" 2>/dev/null || true
+        for ((waited = 0; waited < 30; waited++)); do
+            kill -0 "$running" 2>/dev/null || break
+            sleep 1
+        done
+    fi
+    # Made elsewhere: an archive that grows in the folder that is read is a file that changes.
+    made=$(mktemp -d)
+    tar -C "$OUT" -czf "$made/gpu-results.tar.gz" --exclude=./binaries --exclude='./*.tar.gz' . || status=$?
+    # 1: a file has changed meanwhile, and the archive is whole.
+    if [ "$status" -le 1 ] && mv "$made/gpu-results.tar.gz" "$OUT/"; then
+        echo "check: everything is in $OUT/gpu-results.tar.gz"
+    else
+        echo "check: no archive could be made; everything is in $OUT" >&2
+    fi
+    rm -rf "$made"
 }
+running='' # process number of the part that runs
 trap archive EXIT
 
 record_machine() {
@@ -111,8 +128,17 @@ one() {
         echo "$why" | tee "$log"
         [[ $why == skipped:* ]] && status=77 || status=1
     else
-        timeout --signal=INT --kill-after=20 "$limit_seconds" "$here/parts.sh" "$part" 2>&1 </dev/null |
-            tee "$log" || status=$?
+        : >"$log"
+        # In the background, since bash acts on a signal only after what runs in the foreground, which Ctrl-C does not
+        # reach through `timeout`; and with job control, without which it would ignore SIGINT there.
+        set -m
+        timeout --signal=INT --kill-after=20 "$limit_seconds" "$here/parts.sh" "$part" >"$log" 2>&1 </dev/null &
+        running=$!
+        set +m
+        tail -f -n +1 --pid="$running" "$log" &
+        wait "$running" || status=$?
+        running=''
+        wait
         note=$(tail -n 1 "$log")
     fi
     case $status in
@@ -135,5 +161,4 @@ for part in "${parts[@]}"; do
 done
 printf '\n'
 cat "$OUT/summary.txt"
-echo "check: everything is in $OUT/gpu-results.tar.gz"
 exit "$failed"

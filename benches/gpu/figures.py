@@ -29,7 +29,26 @@ def rows(folder):
     found = sorted(Path(folder).rglob("repeats.csv"))
     if not found:
         fail(f"no repeats.csv below {folder}")
-    return [row for path in found for row in csv.DictReader(path.open(newline=""))]
+    return [row for path in found for row in standing(list(csv.DictReader(path.open(newline=""))))]
+
+
+def standing(of_file):
+    """Of the newest run the row that speaks for each block of each cell: a call that goes on with a run adds rows and
+    takes none away. As for xrun, which measures a block no more that has a completed row, that is the newest of these,
+    or else the newest of all.
+    """
+    newest = max((int(row["run"]) for row in of_file), default=0)
+    places = {}
+    for row in [row for row in of_file if int(row["run"]) == newest]:
+        place = row["cell"], row["block"]
+        if place not in places or counts(row) or not counts(places[place]):
+            places.pop(place, None)  # those that come back are in the order of the file too
+            places[place] = row
+    return list(places.values())
+
+
+def counts(row):
+    return row["outcome"] == "completed" and "stale" not in row["marks"]
 
 
 def with_outcome(all_rows, *outcomes):

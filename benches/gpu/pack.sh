@@ -41,7 +41,7 @@ build() { cargo build --profile "$profile" --features "$features" --message-form
 take() {
     local program
     program=$(grep "\"kind\":\[\"$2\"\]" "$1" | grep "\"name\":\"$3\"" |
-        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1) || true # grep has found nothing: said below
     [ -n "$program" ] || fail "cargo made no $3"
     strip -o "$out/$4" "$program"
     printf '%12s bytes  %s\n' "$(stat -c %s "$out/$4")" "$4"

@@ -87,7 +87,9 @@ END
 part_peers() {
     "$PYTHON" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null ||
         skip "$PYTHON has no PyTorch that sees a CUDA device"
-    "$PYTHON" "$repository/benches/peers/gpu.py" --pytorch "$PYTHON" --step-binary "$BIN/step" --csv "$OUT/peers.csv"
+    # Fewer rounds where the GPU is slow: a part that check.sh must stop prints no table.
+    "$PYTHON" "$repository/benches/peers/gpu.py" --pytorch "$PYTHON" --step-binary "$BIN/step" --csv "$OUT/peers.csv" \
+        --seconds 420
 }
 
 # Another process on the GPU, whose number is in `holder`, until this one ends.
@@ -101,9 +103,10 @@ hold_gpu() {
     fail "the process that is to hold the GPU has ended"
 }
 
+# In a new run each time: one that goes on would not try again what was measured before and should have been skipped.
 part_failures() {
     local status=0
-    xrun_into memory "$here/small.toml" -S model.local_batch=128,1000000 || status=$?
+    xrun_into memory "$here/small.toml" --rerun all -S model.local_batch=128,1000000 || status=$?
     figures memory "$OUT/results/memory"
     [ "$status" -eq 3 ] || fail "a run with a failed cell ended with $status instead of 3"
     hold_gpu
@@ -111,9 +114,9 @@ part_failures() {
         echo "not shown: a GPU that another process holds, since NVML lists no processes here, as in most containers"
         return
     fi
-    xrun_into occupied "$here/small.toml" || fail "xrun ended with $?"
+    xrun_into occupied "$here/small.toml" --rerun all || fail "xrun ended with $?"
     figures occupied "$OUT/results/occupied"
-    xrun_into allowed "$here/small.toml" -S devices.allow_occupied=true || fail "xrun ended with $?"
+    xrun_into allowed "$here/small.toml" --rerun all -S devices.allow_occupied=true || fail "xrun ended with $?"
     figures disturbed "$OUT/results/allowed"
 }
 

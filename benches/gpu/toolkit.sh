@@ -36,11 +36,15 @@ mkdir -p "$cuda/lib/stubs"
 grep -ohE '\bcu[A-Z][A-Za-z0-9_]+\b' "$cuda/include/cuda.h" | sort -u | sed 's/.*/void &(void) {}/' |
     gcc -x c -w -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$cuda/lib/stubs/libcuda.so" -
 
-# The compute capability is that of an H100 unless CUDA_COMPUTE_CAP says another.
+# Without CUDA_COMPUTE_CAP kernels are built for the GPU that is there; where there is none, for the H100.
 cat >"$dir/env.sh" <<ENV
-export CUDA_HOME="$cuda" CUDA_COMPUTE_CAP="\${CUDA_COMPUTE_CAP:-90}" PATH="$cuda/bin:\$PATH"
+export CUDA_HOME="$cuda" PATH="$cuda/bin:\$PATH"
 export LIBRARY_PATH="$cuda/lib:$cuda/lib/stubs:$nvidia/cudnn/lib:$nvidia/nccl/lib\${LIBRARY_PATH:+:\$LIBRARY_PATH}"
 export CPATH="$nvidia/cudnn/include:$nvidia/nccl/include\${CPATH:+:\$CPATH}"
+case \$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null) in
+    [0-9]*) ;;
+    *) export CUDA_COMPUTE_CAP="\${CUDA_COMPUTE_CAP:-90}" ;;
+esac
 ENV
 "$cuda/bin/nvcc" --version | tail -n 2
 echo "toolkit: source $dir/env.sh"
