@@ -205,7 +205,7 @@ echo "process $uuid $$ 1048576 /bin/sh" >>gpus.txt"#;
         ("gpu_other_processes", "0"),
         ("host_to_device_ceiling_gigabytes_per_second", "25"),
         ("device_to_host_ceiling_gigabytes_per_second", ""),
-        ("launch_floor_seconds", "0.0000025"),
+        ("launch_floor_seconds", "2.5e-6"),
     ] {
         assert_eq!(row[column], value, "{column}");
     }
