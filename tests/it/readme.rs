@@ -106,11 +106,13 @@ fn every_command_shown_runs() {
 fn setting_lines() -> Vec<String> {
     let default = |setting: &Setting| {
         let of = |model| (setting.default)(model).map(|value| format!("`{value}`"));
-        match (of(ModelName::Cifar10), of(ModelName::Mlp)) {
-            (Some(all), Some(mlp)) if all == mlp => all,
-            (Some(most), Some(mlp)) => format!("{most}, mlp {mlp}"),
-            _ => String::new(),
-        }
+        let usual = of(ModelName::Cifar10).unwrap_or_default();
+        let other = |model: ModelName| {
+            let own = of(model).filter(|own| *own != usual)?;
+            Some(format!(", {model} {own}"))
+        };
+        let others = [ModelName::Mlp, ModelName::SatSeq2seq];
+        usual.clone() + &others.into_iter().filter_map(other).collect::<String>()
     };
     let line = |setting: &Setting| {
         let (key, about) = (setting.key, setting.about);
