@@ -309,8 +309,12 @@ impl<C> State<C> {
         self.buffer.has_room() || self.queue.len() < queue && self.buffer.is_full()
     }
 
-    /// The next batch if it is ready.
+    /// The next batch if it is ready. None after a failure, though a thread may still end what it gathers: who was
+    /// told of the failure gets no batch any more.
     fn take(&mut self) -> Option<HostBatch> {
+        if self.failure.is_some() {
+            return None;
+        }
         let batch = self.queue.front_mut()?.take()?;
         self.queue.pop_front();
         self.taken += 1;
