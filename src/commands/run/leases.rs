@@ -207,11 +207,8 @@ mod tests {
             draws: true,
             ..used(2048)
         };
-        assert!(
-            super::Leases::of(Box::new(move |_| Ok(display.clone())))
-                .ask(&["GPU-1"], false)
-                .is_ok()
-        );
+        let mut drawing = Leases::of(Box::new(move |_| Ok(display.clone())));
+        assert!(drawing.ask(&["GPU-1"], false).is_ok());
     }
 
     #[test]
